@@ -1,0 +1,73 @@
+import { messageOf } from "../model/errors.js";
+import type { ClusterReader, GuestSummary, ObservedState, Sight } from "./types.js";
+
+/** What one look covers. */
+export interface ObserveOptions {
+  /** When the look begins, UTC milliseconds. */
+  readonly now: number;
+  /** Which listed guests have their configuration read; all by default. */
+  readonly reads?: (guest: GuestSummary) => boolean;
+  /** vmids that get a sight even when no list has them, with the node they were last seen on. */
+  readonly known?: ReadonlyMap<number, string>;
+  /** Config reads under way at once; 16 by default: PVE answers no faster beyond (FACTS, Transport). */
+  readonly concurrency?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * One look at the cluster: lists first, then one config read per guest. A guest whose node does not answer is
+ * `unreadable`, never `absent`; so is one that vanished from a list while a node was silent.
+ */
+export async function observeCluster(reader: ClusterReader, options: ObserveOptions): Promise<ObservedState> {
+  const overview = await reader.overview(options.signal);
+  const silent = new Map(overview.silent);
+  for (const node of overview.nodes)
+    if (node.status !== "online" && !silent.has(node.name)) silent.set(node.name, `the node is ${node.status}`);
+  const summaries = new Map(overview.guests.map((guest) => [guest.vmid, guest]));
+  const sights = new Map<number, Sight>();
+  const wanted = overview.guests.filter((guest) => options.reads?.(guest) ?? true);
+  const readable = wanted.filter((guest) => !silent.has(guest.node));
+  for (const guest of wanted) {
+    const reason = silent.get(guest.node);
+    if (reason !== undefined) sights.set(guest.vmid, { at: "unreadable", node: guest.node, reason });
+  }
+  await eachWithLimit(readable, options.concurrency ?? 16, async (guest) => {
+    sights.set(guest.vmid, await readGuest(reader, guest, options.signal));
+  });
+  for (const [vmid, node] of options.known ?? []) {
+    if (summaries.has(vmid)) continue;
+    const reason = silent.get(node);
+    sights.set(vmid, reason === undefined ? { at: "absent" } : { at: "unreadable", node, reason });
+  }
+  return {
+    takenAt: options.now,
+    nodes: overview.nodes,
+    storages: overview.storages,
+    summaries,
+    sights,
+    complete: silent.size === 0,
+  };
+}
+
+/**
+ * One guest of a list with its configuration. Every error of PVE makes it unreadable, "does not exist" too: a listed
+ * guest whose config is gone was moved or removed this second. An abort ends the whole look.
+ */
+export async function readGuest(reader: ClusterReader, summary: GuestSummary, signal?: AbortSignal): Promise<Sight> {
+  try {
+    const raw = await reader.guestConfig(summary, signal);
+    return { at: "present", guest: { ...summary, ...raw, ...reader.decode(summary.kind, raw) } };
+  } catch (error) {
+    signal?.throwIfAborted();
+    return { at: "unreadable", node: summary.node, reason: messageOf(error) };
+  }
+}
+
+/** Runs `work` over all items, at most `limit` at once; the first error stops new ones and is thrown. */
+async function eachWithLimit<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  const worker = async () => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
+}

@@ -1,0 +1,93 @@
+import type { DesiredGuest, Fields, FieldValue } from "../desired/types.js";
+import type { Kind } from "../model/ref.js";
+import type { ObservedGuest } from "../observed/types.js";
+import { defaultOf, effectOf, isSticky } from "./rules.js";
+import type { FieldDiff, PlanPolicy } from "./types.js";
+
+// A device is added, detached or removed as a whole: `disks.scsi1`, `networks.net0`, `mounts.mp0`.
+const DEVICE = /^((?:disks|networks|mounts)\.[a-z]+\d+)\./;
+
+function deviceOf(path: string): string | undefined {
+  return DEVICE.exec(path)?.[1];
+}
+
+function hasDevice(fields: Fields, device: string): boolean {
+  const prefix = `${device}.`;
+  for (const path in fields) if (path.startsWith(prefix)) return true;
+  return false;
+}
+
+/** Equal values; lists by content and order. */
+function sameValue(a: FieldValue | undefined, b: FieldValue | undefined): boolean {
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => item === b[i]);
+  return a === b;
+}
+
+function isIgnored(path: string, ignored: readonly string[]): boolean {
+  return ignored.some((one) => {
+    const bare = one.replace(/^spec\./, "");
+    return path === bare || path.startsWith(`${bare}.`);
+  });
+}
+
+function same(kind: Kind, path: string, values: [FieldValue | undefined, FieldValue | undefined], policy: PlanPolicy) {
+  const fallback = defaultOf(kind, path);
+  const [a, b] = [values[0] ?? fallback, values[1] ?? fallback];
+  if (sameValue(a, b)) return true;
+  if (path.startsWith("extraConfig.") && typeof a === "string" && typeof b === "string")
+    return policy.sameRaw(kind, path.slice("extraConfig.".length), a, b);
+  return false;
+}
+
+/** The part of the fields that belongs to a device that is not there, in one diff's text. */
+export function deviceText(fields: Fields, device: string): string {
+  const prefix = `${device}.`;
+  const parts: string[] = [];
+  for (const path of Object.keys(fields).sort())
+    if (path.startsWith(prefix)) parts.push(`${path.slice(prefix.length)}=${String(fields[path])}`);
+  return parts.join(",");
+}
+
+interface Comparison {
+  readonly desired: DesiredGuest;
+  /** What was last applied in full: fields in it that are no longer declared go back to PVE's default. */
+  readonly lastApplied: Fields;
+  readonly guest: ObservedGuest;
+  readonly policy: PlanPolicy;
+}
+
+/**
+ * The three-way comparison, field by field: declared fields that differ, and fields that were declared the last time
+ * and are gone. What the manifest never mentioned is not looked at. Ordered by path.
+ */
+export function compareFields({ desired, lastApplied, guest, policy }: Comparison): FieldDiff[] {
+  const diffs: FieldDiff[] = [];
+  const kind = guest.kind;
+  const ignored = desired.lifecycle.ignoreChanges;
+  for (const [path, to] of Object.entries(desired.fields)) {
+    if (isIgnored(path, ignored)) continue;
+    const from = guest.fields[path];
+    const device = deviceOf(path);
+    const isNewDevice = device !== undefined && !hasDevice(guest.fields, device);
+    if (!isNewDevice && same(kind, path, [from, to], policy)) continue;
+    const effect = effectOf(guest, isNewDevice ? device : path, false);
+    diffs.push({ path, ...(from !== undefined && { from }), to, effect });
+  }
+  const goneDevices = new Set<string>();
+  for (const path of Object.keys(lastApplied)) {
+    if (path in desired.fields || isIgnored(path, ignored)) continue;
+    const device = deviceOf(path);
+    if (device !== undefined && !hasDevice(desired.fields, device)) {
+      if (!goneDevices.has(device) && hasDevice(guest.fields, device)) {
+        const from = deviceText(guest.fields, device);
+        diffs.push({ path: device, from, effect: effectOf(guest, device, true) });
+      }
+      goneDevices.add(device);
+      continue;
+    }
+    const from = guest.fields[path];
+    if (isSticky(kind, path) || from === undefined || same(kind, path, [from, undefined], policy)) continue;
+    diffs.push({ path, from, effect: effectOf(guest, path, false) });
+  }
+  return diffs.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
