@@ -7,6 +7,8 @@ export type TaskState = { readonly running: true } | { readonly running: false; 
 export interface TaskLogLine {
   readonly n: number;
   readonly text: string;
+  /** How far the task is by this line, 0…100; of copies and backups only. */
+  readonly percent?: number;
 }
 
 /** An entry of PVE's task list. Times in UTC milliseconds. */

@@ -1,0 +1,45 @@
+import type { StepSender } from "../apply/types.js";
+import type { ClusterReader } from "../observed/types.js";
+import type { PlanPolicy } from "../plan/types.js";
+import type { TaskReader } from "../tasks/types.js";
+import { createPveClient } from "./client.js";
+import { sameRaw } from "./codec/same-raw.js";
+import { PveReader } from "./reader.js";
+import { PveSender } from "./sender.js";
+import type { PveDeps, PveSettings } from "./settings.js";
+import { PveTasks } from "./tasks.js";
+import { record, textOf } from "./wire.js";
+
+export type { PveAuth, PveDeps, PveSettings, PveTls, Secret } from "./settings.js";
+
+/** Everything the program needs of a PVE cluster, over one set of connections to one of its nodes. */
+export interface Pve {
+  readonly reader: ClusterReader;
+  readonly sender: StepSender;
+  readonly tasks: TaskReader;
+  /** PVE's version as the contacted node gives it: `9.2.11`, release `9.2`. */
+  version(signal?: AbortSignal): Promise<{ readonly version: string; readonly release: string }>;
+  readonly sameRaw: PlanPolicy["sameRaw"];
+  /** Ends all connections. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens nothing yet: the first call connects, logs in and checks the certificate.
+ *
+ * @throws ProxmoorError CONFIG_INVALID for an endpoint or fingerprint that is none.
+ */
+export function createPve(settings: PveSettings, deps: PveDeps = {}): Pve {
+  const client = createPveClient(settings, deps);
+  return {
+    reader: new PveReader(client),
+    sender: new PveSender(client),
+    tasks: new PveTasks(client),
+    version: async (signal) => {
+      const data = record(await client.get("/version", {}, { signal }), "/version");
+      return { version: textOf(data["version"]) ?? "unknown", release: textOf(data["release"]) ?? "unknown" };
+    },
+    sameRaw,
+    close: () => client.close(),
+  };
+}
