@@ -1,0 +1,2 @@
+export { validateManifests } from "./validate.js";
+export type { Validated } from "./validate.js";
