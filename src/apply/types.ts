@@ -1,3 +1,4 @@
+import type { ProxmoorError } from "../model/errors.js";
 import type { ObservedGuest, Sight } from "../observed/types.js";
 import type { Ref } from "../model/ref.js";
 import type { Inventory, Resource, Step, StepTarget } from "../plan/types.js";
@@ -14,8 +15,26 @@ export interface StepSender {
   send(step: Step, base: ObservedGuest | undefined, signal?: AbortSignal): Promise<{ upid?: Upid }>;
   /** What `send` would send, for the tasks table and dry runs: method, path, parameters with secrets masked. */
   describe(step: Step, base: ObservedGuest | undefined): StepRequest;
+  /**
+   * The PVE task that a step whose answer was lost started, if it did: by node, type, vmid and start (`since` in UTC
+   * ms, an hour of clock skew allowed for), never one of `known`.
+   */
+  trace(step: TraceHint, known: ReadonlySet<Upid>, signal?: AbortSignal): Promise<Upid | undefined>;
+  /** The error behind a task's exit text (PVE_LOCKED, PVE_TASK_FAILED, …). */
+  explain(exit: string, subject: string): ProxmoorError;
   /** Reads one guest again, status included. */
   look(at: Omit<StepTarget, "identity">, signal?: AbortSignal): Promise<Sight>;
+}
+
+/** What is known of a write whose answer is not: the row of the tasks table. */
+export interface TraceHint {
+  readonly node: string;
+  /** PVE's task type. */
+  readonly type: string;
+  readonly vmid: number;
+  readonly request?: StepRequest;
+  /** When the request went out, UTC milliseconds. */
+  readonly since: number;
 }
 
 export interface StepRequest {

@@ -32,7 +32,7 @@ export function planChanges({ desired, observed, inventory, policy }: PlanInput)
   const changes = guests.map((guest) => planGuest(guest, byKey.get(refKey(guest.ref)), context));
   const declared = new Set(guests.map((guest) => refKey(guest.ref)));
   const gone = inventory.resources
-    .filter((one) => policy.pruneSources?.includes(one.source) === true && !declared.has(refKey(one.ref)))
+    .filter((one) => policy.prunes?.(one.source) === true && !declared.has(refKey(one.ref)))
     .sort((a, b) => compareRefs(a.ref, b.ref));
   for (const resource of gone) changes.push(planDelete(resource, observed));
   const ordered = orderChanges(changes);
@@ -109,7 +109,8 @@ export function planDelete(resource: Resource, observed: ObservedState): Change 
   };
 }
 
-function summarise(changes: readonly Change[]): PlanSummary {
+/** Counts a plan's changes by action. */
+export function summarise(changes: readonly Change[]): PlanSummary {
   const count = (action: Change["action"]) => changes.filter((one) => one.action === action).length;
   return {
     create: count("create"),

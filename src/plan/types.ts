@@ -110,7 +110,7 @@ export interface Resource {
   /** The fields last applied in full: the base of the three-way merge. */
   readonly lastApplied: Readonly<Record<string, FieldValue>>;
   readonly labels: Readonly<Record<string, string>>;
-  /** Which set of manifests it came from; pruning looks at its own source only. */
+  /** The manifest file it was declared in; pruning looks at the sources it has read only. */
   readonly source: string;
   readonly prune: "keep" | "delete";
   /** Counts changes of the desired state. */
@@ -127,8 +127,8 @@ export interface Inventory {
 }
 
 export interface PlanPolicy {
-  /** Delete inventory guests of these sources that no manifest declares any more; undefined: don't. */
-  readonly pruneSources?: readonly string[] | undefined;
+  /** Which sources (Resource.source) were read whole: their guests that nothing declares any more go; undefined: none. */
+  readonly prunes?: ((source: string) => boolean) | undefined;
   /** Take over existing guests of the same name without being told by an annotation. */
   readonly adopt: boolean;
   /** Refs (refKey) whose replacement was consented to. */

@@ -31,10 +31,11 @@ export interface Pve {
  */
 export function createPve(settings: PveSettings, deps: PveDeps = {}): Pve {
   const client = createPveClient(settings, deps);
+  const tasks = new PveTasks(client);
   return {
     reader: new PveReader(client),
-    sender: new PveSender(client),
-    tasks: new PveTasks(client),
+    sender: new PveSender(client, tasks),
+    tasks,
     version: async (signal) => {
       const data = record(await client.get("/version", {}, { signal }), "/version");
       return { version: textOf(data["version"]) ?? "unknown", release: textOf(data["release"]) ?? "unknown" };

@@ -1,19 +1,24 @@
-import type { StepRequest, StepSender } from "../apply/types.js";
+import type { StepRequest, StepSender, TraceHint } from "../apply/types.js";
 import { messageOf, ProxmoorError } from "../model/errors.js";
 import type { ObservedGuest, Sight } from "../observed/types.js";
 import type { Step, StepTarget } from "../plan/types.js";
-import type { Upid } from "../tasks/types.js";
+import type { TaskReader, Upid } from "../tasks/types.js";
 import type { PveClient } from "./client.js";
 import { decode } from "./codec/decode.js";
+import { meaningOf } from "./error-texts.js";
 import { guestSummary, rawConfig } from "./guest.js";
 import { masked, requestOf } from "./requests.js";
+import { traceTask } from "./trace.js";
 import { guestPath, numberOf, record, records, textOf } from "./wire.js";
 
 type Place = Omit<StepTarget, "identity">;
 
 /** Sends steps to PVE (src/apply/types.ts). */
 export class PveSender implements StepSender {
-  constructor(private readonly client: PveClient) {}
+  constructor(
+    private readonly client: PveClient,
+    private readonly tasks: TaskReader,
+  ) {}
 
   async send(step: Step, base: ObservedGuest | undefined, signal?: AbortSignal): Promise<{ upid?: Upid }> {
     const request = requestOf(step, base);
@@ -27,6 +32,15 @@ export class PveSender implements StepSender {
     return request === undefined
       ? { method: "PUT", path: `${guestPath(step.target)}/config`, params: {} }
       : masked(request);
+  }
+
+  trace(hint: TraceHint, known: ReadonlySet<Upid>, signal?: AbortSignal): Promise<Upid | undefined> {
+    return traceTask(this.tasks, hint, known, signal);
+  }
+
+  explain(exit: string, subject: string): ProxmoorError {
+    const { code, retry, remedy } = meaningOf(500, exit);
+    return new ProxmoorError(code === "PVE_ERROR" ? "PVE_TASK_FAILED" : code, exit, { subject, retry, remedy });
   }
 
   /** Configuration and status. A guest that is not on its node is looked for on the others before it is called absent. */
