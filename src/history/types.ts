@@ -19,7 +19,8 @@ interface GuestRecord {
   readonly id: number;
   readonly nodeId: string;
   readonly name?: string;
-  readonly status: "running" | "stopped" | "suspended";
+  /** `unknown`: listed by the cluster, but its node never answered for it. */
+  readonly status: "running" | "stopped" | "suspended" | "unknown";
   readonly template: boolean;
   readonly cpuCores?: number;
   readonly cpuUsage?: number;

@@ -1,0 +1,84 @@
+import type { EventLog, Leases, ResourceStore, TaskLog } from "../apply/types.js";
+import type { StateStore } from "../history/types.js";
+import type { Connections, Migrations } from "./connections.js";
+import { Database } from "./database.js";
+import { SqlEventLog } from "./event-log.js";
+import { SqlLeases } from "./leases.js";
+import type { StoreLog } from "./logger.js";
+import { migrate } from "./migrate.js";
+import { MIGRATIONS } from "./migrations.js";
+import { openPostgresql } from "./postgres.js";
+import { SqlResourceStore } from "./resource-store.js";
+import { SqlRevisionStore } from "./revision-store.js";
+import type { RevisionStore } from "./revision-store.js";
+import type { StoreSettings } from "./settings.js";
+import { openSqlite } from "./sqlite.js";
+import { SqlStateStore } from "./state-store.js";
+import { SqlTaskLog } from "./task-log.js";
+
+export { parseDatabaseUrl } from "./settings.js";
+export type { StoreSettings } from "./settings.js";
+export type { StoreEvent } from "./logger.js";
+
+/** The open database. All calls are safe at once, from several programs as well. */
+export interface Store {
+  readonly tasks: TaskLog;
+  readonly resources: ResourceStore;
+  readonly leases: Leases;
+  readonly events: EventLog;
+  readonly state: StateStore;
+  readonly revisions: RevisionStore;
+  /** The backup that was made before this opening migrated the schema. */
+  readonly backupFile?: string;
+  /** Ends what runs, then closes the connections. Closing twice is fine. */
+  close(): Promise<void>;
+}
+
+export interface StoreOptions {
+  /** The clock, UTC milliseconds: for created_at and updated_at, and the names of backups. */
+  readonly now: () => number;
+  readonly log?: StoreLog;
+}
+
+/**
+ * Opens the database, makes it where it is a new SQLite file, and migrates it to this program's schema, with a backup
+ * first where it holds data. Throws ProxmoorError with the DB_ codes; nothing stays open then.
+ */
+export function openStore(settings: StoreSettings, options: StoreOptions): Promise<Store> {
+  return openStoreWith(MIGRATIONS, settings, options);
+}
+
+/** openStore with another history of migrations, for tests of upgrades. */
+export async function openStoreWith(
+  migrations: Migrations,
+  settings: StoreSettings,
+  options: StoreOptions,
+): Promise<Store> {
+  const log = options.log ?? (() => undefined);
+  const connections = await connect(settings, migrations, log);
+  const database = new Database(connections, options.now);
+  try {
+    const migrated = await migrate(connections, { backupFolder: settings.backupFolder, now: options.now, log });
+    return { ...repositories(database), ...migrated, close: () => database.close() };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+function connect(settings: StoreSettings, migrations: Migrations, log: StoreLog): Promise<Connections> {
+  return settings.provider === "sqlite"
+    ? openSqlite(settings, migrations, log)
+    : openPostgresql(settings, migrations, log);
+}
+
+function repositories(database: Database): Omit<Store, "close" | "backupFile"> {
+  return {
+    tasks: new SqlTaskLog(database),
+    resources: new SqlResourceStore(database),
+    leases: new SqlLeases(database),
+    events: new SqlEventLog(database),
+    state: new SqlStateStore(database),
+    revisions: new SqlRevisionStore(database),
+  };
+}

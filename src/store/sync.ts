@@ -1,0 +1,259 @@
+import type {
+  ContainerRecord,
+  NodeRecord,
+  ResourceType,
+  SnapshotRecord,
+  StorageRecord,
+  SyncResult,
+  VmRecord,
+} from "../history/types.js";
+import type { ObservedState } from "../observed/types.js";
+import { difference, snapshotData } from "./changes.js";
+import { containers, nodes, nodeStorage, stateSnapshots, storage, vms } from "./entities/cluster.js";
+import type { Table } from "./entities/table.js";
+import { ensureNodes } from "./nodes.js";
+import { containerRecord, nodeRecord, nodeStorageRows, storageRecord, vmRecord } from "./observed-rows.js";
+import type { SeenGuest } from "./observed-rows.js";
+import { deleteIn, findAll, insertMany, insertNumbered, markAll, serialise } from "./rows.js";
+import type { Tx } from "./rows.js";
+import { linkTasks } from "./task-links.js";
+
+/** The status of a node that left the cluster: its row stays, since tasks and history refer to it. */
+export const REMOVED = "removed";
+
+type Id = string | number;
+type Snapshot = Omit<SnapshotRecord, "id">;
+
+interface Stored {
+  readonly nodes: ReadonlyMap<string, NodeRecord>;
+  readonly vms: ReadonlyMap<number, VmRecord>;
+  readonly containers: ReadonlyMap<number, ContainerRecord>;
+  readonly storages: ReadonlyMap<string, StorageRecord>;
+  /** When the cluster was looked at before; undefined: never. */
+  readonly lastSync: number | undefined;
+}
+
+/** What a synchronisation does to one table. */
+interface Merge<K extends Id, T extends { readonly id: K }> {
+  readonly type: ResourceType;
+  /** The rows that count as being there. */
+  readonly before: ReadonlyMap<K, T>;
+  readonly after: readonly T[];
+  /** Ids of rows whose objects are gone. */
+  readonly gone: readonly K[];
+}
+
+/** The records of one table: those to write, those only seen again, and what is remembered of it. */
+interface Outcome<K extends Id, T> {
+  readonly write: readonly T[];
+  readonly seen: readonly K[];
+  readonly snapshots: readonly Snapshot[];
+  readonly result: SyncResult;
+}
+
+/** Writes one look at the cluster: parents before children, so that foreign keys hold. See StateStore.sync. */
+export async function syncState(tx: Tx, observed: ObservedState): Promise<SyncResult> {
+  // Two that synchronise at once would both compare with the same rows.
+  await serialise(tx, "proxmoor sync");
+  const stored = await readStored(tx);
+  const guests = seenGuests(observed);
+  const judge = <K extends Id, T extends { readonly id: K }>(merge: Merge<K, T>) => judgeMerge(merge, observed, stored);
+
+  const nodeMerge = mergeNodes(stored, observed);
+  const nodeOutcome = judge(nodeMerge);
+  await writeOutcome(tx, nodes, nodeOutcome, observed.takenAt);
+  await markAll(tx, nodes, { column: "status", value: REMOVED, by: "id" }, nodeMerge.gone);
+  await ensureNodes(
+    tx,
+    [...mentionedNodes(observed, guests)].filter((name) => !stored.nodes.has(name)),
+  );
+
+  const storageMerge = mergeStorages(stored, observed);
+  const storageOutcome = judge(storageMerge);
+  await writeOutcome(tx, storage, storageOutcome, observed.takenAt);
+  await deleteIn(tx, storage, "id", storageMerge.gone);
+  await writeNodeStorage(tx, observed);
+
+  const vmMerge: Merge<number, VmRecord> = mergeGuests("vm", stored.vms, vmRecord, { observed, guests });
+  const ctMerge = mergeGuests("container", stored.containers, containerRecord, { observed, guests });
+  const [vmOutcome, ctOutcome] = [judge(vmMerge), judge(ctMerge)];
+  await deleteIn(tx, vms, "id", vmMerge.gone);
+  await deleteIn(tx, containers, "id", ctMerge.gone);
+  await writeOutcome(tx, vms, vmOutcome, observed.takenAt);
+  await writeOutcome(tx, containers, ctOutcome, observed.takenAt);
+
+  const outcomes = [nodeOutcome, storageOutcome, vmOutcome, ctOutcome];
+  const snapshots = outcomes.flatMap((outcome) => outcome.snapshots);
+  await insertNumbered(tx, stateSnapshots, await linkTasks(tx, snapshots, stored.lastSync));
+  return sum(outcomes.map((outcome) => outcome.result));
+}
+
+async function readStored(tx: Tx): Promise<Stored> {
+  const nodeRows = byId(await findAll(tx, nodes));
+  const seen = [...nodeRows.values()].map((node) => node.lastSeen ?? 0);
+  return {
+    nodes: nodeRows,
+    vms: byId(await findAll(tx, vms)),
+    containers: byId(await findAll(tx, containers)),
+    storages: byId(await findAll(tx, storage)),
+    lastSync: seen.some((time) => time > 0) ? Math.max(...seen) : undefined,
+  };
+}
+
+function byId<T extends { readonly id: Id }>(records: readonly T[]): Map<T["id"], T> {
+  return new Map(records.map((record) => [record.id, record]));
+}
+
+/** A guest as the fresher of its two sources has it: its own read, else the list. */
+function seenGuests(observed: ObservedState): ReadonlyMap<number, SeenGuest> {
+  const guests = new Map<number, SeenGuest>(observed.summaries);
+  for (const [vmid, sight] of observed.sights) {
+    if (sight.at === "present") guests.set(vmid, sight.guest);
+    if (sight.at === "absent") guests.delete(vmid);
+  }
+  return guests;
+}
+
+function mentionedNodes(observed: ObservedState, guests: ReadonlyMap<number, SeenGuest>): Set<string> {
+  const listed = new Set(observed.nodes.map((node) => node.name));
+  const mentioned = [
+    ...[...guests.values()].map((guest) => guest.node),
+    ...observed.storages.flatMap((seen) => seen.nodes.map((node) => node.node)),
+  ];
+  return new Set(mentioned.filter((name) => !listed.has(name)));
+}
+
+function mergeNodes(stored: Stored, observed: ObservedState): Merge<string, NodeRecord> {
+  // Rows made for a reference only, and those of nodes that left, are not there for history.
+  const before = new Map([...stored.nodes].filter(([, node]) => node.type !== undefined && node.status !== REMOVED));
+  const after = observed.nodes.map((seen) => nodeRecord(seen, stored.nodes.get(seen.name), observed.takenAt));
+  return { type: "node", before, after, gone: vanished(before, after, observed.complete) };
+}
+
+function mergeStorages(stored: Stored, observed: ObservedState): Merge<string, StorageRecord> {
+  const before = stored.storages;
+  const after = observed.storages.map((seen) => storageRecord(seen, before.get(seen.id), observed.takenAt));
+  return { type: "storage", before, after, gone: vanished(before, after, observed.complete) };
+}
+
+function mergeGuests<T extends VmRecord | ContainerRecord>(
+  type: "vm" | "container",
+  before: ReadonlyMap<number, T>,
+  record: (seen: SeenGuest, before: T | undefined, at: number) => T,
+  { observed, guests }: { observed: ObservedState; guests: ReadonlyMap<number, SeenGuest> },
+): Merge<number, T> {
+  const kind = type === "vm" ? "VirtualMachine" : "Container";
+  const after: T[] = [];
+  const kept = new Set<number>();
+  for (const guest of guests.values()) {
+    if (guest.kind !== kind) continue;
+    kept.add(guest.vmid);
+    const known = before.get(guest.vmid);
+    // The list of a silent node's guests says nothing but that they exist.
+    const silent = guest.status === "unknown" && guest.config === undefined;
+    if (!silent || known === undefined) after.push(record(guest, known, observed.takenAt));
+  }
+  const isGone = (vmid: number): boolean => {
+    if (kept.has(vmid)) return false;
+    const sight = observed.sights.get(vmid)?.at;
+    // A vmid belongs to one guest: seen as the other kind, this one is gone.
+    return sight === "absent" || guests.has(vmid) || (observed.complete && sight !== "unreadable");
+  };
+  return { type, before, after, gone: [...before.keys()].filter(isGone) };
+}
+
+function vanished(
+  before: ReadonlyMap<string, unknown>,
+  after: readonly { readonly id: string }[],
+  complete: boolean,
+): string[] {
+  const present = new Set(after.map((record) => record.id));
+  return complete ? [...before.keys()].filter((id) => !present.has(id)) : [];
+}
+
+function judgeMerge<K extends Id, T extends { readonly id: K }>(
+  merge: Merge<K, T>,
+  observed: ObservedState,
+  stored: Stored,
+): Outcome<K, T> {
+  const write: T[] = [];
+  const seen: K[] = [];
+  const snapshots: Snapshot[] = [];
+  const snapshot = (record: T, changeType: SnapshotRecord["changeType"], changedPaths: readonly string[]) =>
+    snapshots.push({
+      snapshotTime: observed.takenAt,
+      resourceType: merge.type,
+      resourceId: String(record.id),
+      resourceData: snapshotData(record),
+      changeType,
+      changedPaths,
+    });
+  const counts = { created: 0, updated: 0, deleted: 0, unchanged: 0 };
+  for (const record of merge.after) {
+    const before = merge.before.get(record.id);
+    const { paths, counters } = before === undefined ? { paths: [], counters: false } : difference(before, record);
+    if (before === undefined) {
+      counts.created += 1;
+      // What is there at the very first look was made before it.
+      snapshot(record, stored.lastSync === undefined ? "discovered" : "created", []);
+    } else if (paths.length > 0) {
+      counts.updated += 1;
+      snapshot(record, "updated", paths);
+    } else counts.unchanged += 1;
+    if (before === undefined || paths.length > 0 || counters) write.push(record);
+    else seen.push(record.id);
+  }
+  for (const id of merge.gone) {
+    const record = merge.before.get(id);
+    if (record === undefined) continue;
+    counts.deleted += 1;
+    snapshot(record, "deleted", []);
+  }
+  return { write, seen, snapshots, result: counts };
+}
+
+async function writeOutcome<K extends Id, T extends { readonly id: K; readonly lastSeen?: number }>(
+  tx: Tx,
+  table: Table<T>,
+  outcome: Outcome<K, T>,
+  at: number,
+): Promise<void> {
+  await insertMany(tx, table, outcome.write, { onConflict: "update" });
+  await markAll(tx, table, { column: "lastSeen", value: at, by: "id" }, outcome.seen);
+}
+
+/** The relation follows what was observed; of storages that were not, it stays. */
+async function writeNodeStorage(tx: Tx, observed: ObservedState): Promise<void> {
+  const rows = observed.storages.flatMap(nodeStorageRows);
+  const wanted = new Map(rows.map((row) => [pairKey(row), row]));
+  const observedIds = new Set(observed.storages.map((seen) => seen.id));
+  const stored = await findAll(tx, nodeStorage);
+  for (const row of stored) {
+    if (!observedIds.has(row.storageId) || wanted.has(pairKey(row))) continue;
+    await tx.runner.query(`DELETE FROM "node_storage" WHERE "node_id" = $1 AND "storage_id" = $2`, [
+      row.nodeId,
+      row.storageId,
+    ]);
+  }
+  const before = new Map(stored.map((row) => [pairKey(row), row]));
+  const changed = rows.filter((row) => {
+    const known = before.get(pairKey(row));
+    if (known === undefined) return true;
+    const { paths, counters } = difference(known, row);
+    return paths.length > 0 || counters;
+  });
+  await insertMany(tx, nodeStorage, changed, { onConflict: "update" });
+}
+
+function pairKey(row: { readonly nodeId: string; readonly storageId: string }): string {
+  return JSON.stringify([row.nodeId, row.storageId]);
+}
+
+function sum(results: readonly SyncResult[]): SyncResult {
+  return results.reduce((a, b) => ({
+    created: a.created + b.created,
+    updated: a.updated + b.updated,
+    deleted: a.deleted + b.deleted,
+    unchanged: a.unchanged + b.unchanged,
+  }));
+}
