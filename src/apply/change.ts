@@ -30,16 +30,18 @@ export async function applyChange(planned: Change, context: ChangeContext): Prom
     ...(planned.node !== undefined && { node: planned.node }),
   });
   try {
-    const pending = await withLease(
+    const done = await withLease(
       key,
       { leases: ports.leases, clock: ports.clock, holder: options.holder },
       async () => {
         const change = await confirm(planned, context);
-        return change === undefined ? [] : carryOut(change, context);
+        // somebody else, or an earlier run, made it so in the meantime
+        if (change === undefined) return { action: "keep" as const, pending: [] };
+        return { action, pending: await carryOut(change, context) };
       },
     );
-    ports.onEvent({ type: "change-done", key, action, ms: ports.clock.now() - started, pending });
-    return { result: "done", action, pending };
+    ports.onEvent({ type: "change-done", key, ms: ports.clock.now() - started, ...done });
+    return { result: "done", ...done };
   } catch (error) {
     if (options.signal?.aborted === true) return { result: "interrupted", action };
     const known =

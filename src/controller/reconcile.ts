@@ -1,0 +1,244 @@
+import { randomUUID } from "node:crypto";
+import type { Outcome } from "../apply/events.js";
+import { replanner } from "../apply/replan.js";
+import { runPlan } from "../apply/run.js";
+import type { DesiredGuest } from "../desired/types.js";
+import { assertNever } from "../model/assert-never.js";
+import { refKey, type Ref } from "../model/ref.js";
+import type { ObservedState } from "../observed/types.js";
+import { planChanges, planDelete, summarise } from "../plan/plan.js";
+import { formatValue } from "../plan/render.js";
+import type { Change, FieldDiff, Resource } from "../plan/types.js";
+import { findings, withFindings, type Findings } from "./conditions.js";
+import type { ControllerOptions, ControllerPorts } from "./ports.js";
+
+/** How a reconcile came out, and so when the ref is looked at again. */
+export type Reconciled =
+  | { readonly result: "unchanged" | "changed" }
+  /** Waits for something that is not there yet: tried again with backoff. */
+  | { readonly result: "waiting" | "failed" | "blocked"; readonly reason: string };
+
+export interface ReconcileContext {
+  readonly ports: ControllerPorts;
+  readonly options: ControllerOptions;
+  readonly desired: ReadonlyMap<string, DesiredGuest>;
+  /** The last look at the cluster. */
+  readonly observed: ObservedState;
+  /** True where the source was read whole and pruning is on. */
+  readonly mayPrune: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Brings one object where it should be. Level-triggered: looks at what is, not at what happened. */
+export async function reconcile(ref: Ref, context: ReconcileContext): Promise<Reconciled> {
+  const { ports } = context;
+  const key = refKey(ref);
+  const wanted = context.desired.get(key);
+  const resource = await ports.resources.find(ref);
+  const waitsFor = wanted?.dependsOn.find((other) => context.desired.has(refKey(other)));
+  if (wanted && waitsFor && resource?.phase !== "ready") {
+    const dependency = await ports.resources.find(waitsFor);
+    if (dependency?.phase !== "ready") return { result: "waiting", reason: `waits for ${refKey(waitsFor)}` };
+  }
+  const planned = wanted ? await planOne(wanted, context) : planGone(resource, context);
+  if (!planned) return { result: "unchanged" };
+  return act(planned, resource, context);
+}
+
+async function planOne(
+  wanted: DesiredGuest,
+  { ports, options, observed }: ReconcileContext,
+): Promise<Change | undefined> {
+  const inventory = await ports.resources.inventory(ports.clock.now());
+  const policy = { ...options.policy, prunes: undefined };
+  return planChanges({ desired: { guests: [wanted] }, observed, inventory, policy }).changes[0];
+}
+
+function planGone(
+  resource: Resource | undefined,
+  { observed, mayPrune, options }: ReconcileContext,
+): Change | undefined {
+  if (!resource || !mayPrune || options.policy.prunes?.(resource.source) !== true) return undefined;
+  return planDelete(resource, observed);
+}
+
+async function act(planned: Change, resource: Resource | undefined, context: ReconcileContext): Promise<Reconciled> {
+  const { ports } = context;
+  const key = refKey(planned.ref);
+  if (planned.action === "blocked") {
+    const reason = planned.reason ?? "it can't be changed as things are";
+    await note(
+      planned.ref,
+      { blocked: say("True", "Blocked", reason), synced: say("False", "Blocked", reason) },
+      context,
+    );
+    await ports.events.record({
+      time: ports.clock.now(),
+      type: "Warning",
+      reason: "Blocked",
+      message: reason,
+      ref: key,
+    });
+    return { result: "blocked", reason };
+  }
+  const change = withoutUnasked(planned);
+  const drift = resource !== undefined && isDrift(change, resource);
+  if (drift && change.desired?.lifecycle.drift !== "enforce") return reportDrift(change, context);
+  const outcome = await run(change, context);
+  if (outcome.result === "done" && drift) await tellCorrection(change, context);
+  return conclude(change, outcome, context);
+}
+
+/** The controller asks nobody: a restart only happens where the manifest allows it; the change then waits as pending. */
+function withoutUnasked(change: Change): Change {
+  if (!change.desired || change.desired.lifecycle.restart === "allow") return change;
+  const steps = change.steps.filter((step) => step.op !== "reboot");
+  if (steps.length === change.steps.length) return change;
+  const { power: _power, ...rest } = change;
+  const waits = steps.length === 0;
+  return {
+    ...rest,
+    steps,
+    disruptions: change.disruptions.filter((one) => one.kind !== "restart"),
+    ...(waits && { action: "keep" as const }),
+  };
+}
+
+/** A difference that nobody declared: the desired state is the one that was applied last. */
+function isDrift(change: Change, resource: Resource): boolean {
+  if (change.action !== "update" || !change.desired || resource.phase !== "ready") return false;
+  const sorted = (fields: Readonly<Record<string, unknown>>) =>
+    JSON.stringify(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return sorted(change.desired.fields) === sorted(resource.lastApplied);
+}
+
+async function run(change: Change, { ports, options, observed, signal }: ReconcileContext): Promise<Outcome> {
+  const { policy } = options;
+  const again = replanner({
+    observed,
+    policy,
+    sender: ports.sender,
+    resources: ports.resources,
+    clock: ports.clock,
+    signal,
+  });
+  const result = await runPlan(
+    { changes: [change], summary: summarise([change]), warnings: [] },
+    {
+      ...ports,
+      replan: async (one) => {
+        const fresh = await again(one);
+        return fresh && withoutUnasked(fresh);
+      },
+      onEvent: (event) => ports.log.debug({ ...event }, "step"),
+    },
+    { ...options.apply, run: randomUUID(), signal },
+  );
+  return result.outcomes.get(refKey(change.ref)) ?? { result: "interrupted", action: change.action };
+}
+
+async function conclude(change: Change, outcome: Outcome, context: ReconcileContext): Promise<Reconciled> {
+  const { ports } = context;
+  const key = refKey(change.ref);
+  switch (outcome.result) {
+    case "done": {
+      const pending = change.fields.filter((diff) => diff.effect === "restart").map((diff) => diff.path);
+      const waits = [
+        ...new Set([...outcome.pending, ...(change.steps.some((step) => step.op === "reboot") ? [] : pending)]),
+      ];
+      await note(
+        change.ref,
+        waits.length > 0 ? { restartRequired: say("True", "PendingChanges", waits.join(", ")) } : {},
+        context,
+      );
+      if (change.action === "keep") return { result: "unchanged" };
+      ports.log.info({ ref: key, action: change.action }, "reconciled");
+      await ports.events.record({
+        time: ports.clock.now(),
+        type: "Normal",
+        reason: REASONS[change.action],
+        message: change.fields.length > 0 && change.action === "update" ? changed(change.fields) : change.action,
+        ref: key,
+      });
+      return { result: "changed" };
+    }
+    case "failed": {
+      await note(
+        change.ref,
+        { synced: say("False", "Failed", outcome.text), ready: say("Unknown", "Failed", outcome.text) },
+        context,
+      );
+      await ports.events.record({
+        time: ports.clock.now(),
+        type: "Warning",
+        reason: "Failed",
+        message: outcome.text,
+        ref: key,
+      });
+      return { result: "failed", reason: outcome.text };
+    }
+    case "skipped":
+      return { result: "waiting", reason: outcome.because };
+    case "interrupted":
+      return { result: "waiting", reason: "interrupted" };
+    default:
+      return assertNever(outcome);
+  }
+}
+
+const REASONS: Record<Change["action"], string> = {
+  create: "Created",
+  update: "Updated",
+  replace: "Replaced",
+  delete: "Deleted",
+  adopt: "Adopted",
+  keep: "Unchanged",
+  blocked: "Blocked",
+};
+
+async function tellCorrection(change: Change, { ports }: ReconcileContext): Promise<void> {
+  ports.metrics.drift("corrected");
+  const what = [changed(change.fields), change.power ? `power: ${change.power.from} → ${change.power.to}` : ""]
+    .filter((part) => part !== "")
+    .join("; ");
+  ports.log.warn({ ref: refKey(change.ref), what }, "drift corrected");
+  await ports.events.record({
+    time: ports.clock.now(),
+    type: "Warning",
+    reason: "DriftCorrected",
+    message: what,
+    ref: refKey(change.ref),
+  });
+}
+
+async function reportDrift(change: Change, context: ReconcileContext): Promise<Reconciled> {
+  if (change.desired?.lifecycle.drift === "ignore") return { result: "unchanged" };
+  const what = changed(change.fields) || `power: ${change.power?.from ?? "?"}, not ${change.power?.to ?? "?"}`;
+  context.ports.metrics.drift("reported");
+  await note(change.ref, { drifted: say("True", "Differs", what), synced: say("False", "Drifted", what) }, context);
+  await context.ports.events.record({
+    time: context.ports.clock.now(),
+    type: "Warning",
+    reason: "Drifted",
+    message: what,
+    ref: refKey(change.ref),
+  });
+  return { result: "unchanged" };
+}
+
+function changed(fields: readonly FieldDiff[]): string {
+  const text = (path: string, value: FieldDiff["to"]) => (value === undefined ? "default" : formatValue(path, value));
+  return fields.map(({ path, from, to }) => `${path}: ${text(path, from)} → ${text(path, to)}`).join("; ");
+}
+
+function say(status: "True" | "False" | "Unknown", reason: string, message: string) {
+  return { status, reason, message };
+}
+
+/** Writes the conditions of a resource where they changed. One that is gone or not made yet has none. */
+async function note(ref: Ref, differences: Partial<Findings>, { ports }: ReconcileContext): Promise<void> {
+  const resource = await ports.resources.find(ref);
+  if (!resource) return;
+  const next = withFindings(resource, findings(differences), ports.clock.now());
+  if (next !== resource) await ports.resources.save(next);
+}
