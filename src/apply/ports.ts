@@ -39,8 +39,6 @@ export interface ApplyOptions {
   /** Steps under way at once, in all and on one node. */
   readonly concurrency: number;
   readonly perNode: number;
-  /** How long a shutdown may take before it counts as failed, seconds. */
-  readonly shutdownTimeout: number;
   /** How long PVE's locks are waited for, ms. */
   readonly lockPatience: number;
   /** A freed vmid is not given out again for so long, ms. */

@@ -84,7 +84,7 @@ function planUpdate({ desired, resource, guest, policy, adopting }: UpdateInput)
   });
   const disruptions = disruptionsOf(desired, diffs, power.restarts);
   if (power.stops) disruptions.push({ kind: "stop", text: `shut down ${refKey(desired.ref)}` });
-  const all = [...steps, ...power.ops.map((op): Step => ({ op, target }))];
+  const all = [...steps, ...power.ops.map((op) => powerStep(op, target, policy))];
   const isNothing = all.length === 0 && resource.phase !== "creating" && adopting !== true;
   return change(desired, {
     action: adopting === true ? "adopt" : isNothing ? "keep" : "update",
@@ -97,6 +97,11 @@ function planUpdate({ desired, resource, guest, policy, adopting }: UpdateInput)
     fingerprint: fingerprintOf(guest),
     ...(power.to !== undefined && { power: { from: guest.status, to: power.to } }),
   });
+}
+
+function powerStep(op: "start" | "shutdown" | "reboot", target: StepTarget, { shutdown }: PlanPolicy): Step {
+  if (op === "start" || !shutdown) return { op, target };
+  return op === "reboot" ? { op, target, timeout: shutdown.timeout } : { op, target, ...shutdown };
 }
 
 /** Paths that wait for a restart: of this plan, and those that PVE holds as pending from before. */

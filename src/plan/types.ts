@@ -50,9 +50,10 @@ export type Step = { readonly target: StepTarget } & (
   | { readonly op: "configure"; readonly changes: readonly FieldDiff[] }
   | { readonly op: "resize"; readonly disk: string; readonly size: number }
   | { readonly op: "start" }
-  | { readonly op: "shutdown" }
+  /** Asks the guest; `timeout` in seconds, `force` pulls the plug after it. */
+  | { readonly op: "shutdown"; readonly timeout?: number; readonly force?: boolean }
   | { readonly op: "stop" }
-  | { readonly op: "reboot" }
+  | { readonly op: "reboot"; readonly timeout?: number }
   | { readonly op: "migrate"; readonly to: string; readonly online: boolean }
   /** `withUnused`: destroy volumes of the guest that no config names; never set by the planner. */
   | { readonly op: "destroy" }
@@ -135,6 +136,8 @@ export interface PlanPolicy {
   readonly allowReplace: ReadonlySet<string>;
   /** vmids are given out from this range, both ends included. */
   readonly vmidRange: { readonly first: number; readonly last: number };
+  /** How guests are asked to shut down; PVE's 60 s and no force where left out. */
+  readonly shutdown?: { readonly timeout: number; readonly force: boolean };
   /** Deletions allowed in one plan, without --allow-many-deletes. */
   readonly maxDeletes: number;
   /** Gives a fresh uuid for a guest to be made: randomness is a parameter. */

@@ -31,11 +31,14 @@ export function requestOf(step: Step, base: ObservedGuest | undefined): StepRequ
     case "start":
       return post(`${path}/status/start`);
     case "shutdown":
-      return post(`${path}/status/shutdown`, { timeout: String(SHUTDOWN_SECONDS) });
+      return post(`${path}/status/shutdown`, {
+        timeout: String(step.timeout ?? SHUTDOWN_SECONDS),
+        ...(step.force === true && { forceStop: "1" }),
+      });
     case "stop":
       return post(`${path}/status/stop`);
     case "reboot":
-      return post(`${path}/status/reboot`);
+      return post(`${path}/status/reboot`, { timeout: String(step.timeout ?? SHUTDOWN_SECONDS) });
     case "migrate":
       return migrateRequest(step);
     case "destroy":
