@@ -25,7 +25,8 @@ export function explainErrors(kind: Kind, value: unknown, errors: readonly Error
   const faults: PathFault[] = [];
   for (const error of errors) {
     const fault = explain(kind, value, error);
-    const key = `${fault.part} ${JSON.stringify(fault.path)}`;
+    const missing = error.keyword === "required" ? JSON.stringify(error.params) : "";
+    const key = `${fault.part} ${JSON.stringify(fault.path)} ${missing}`;
     if (told.has(key) || IGNORED.has(error.keyword)) continue;
     told.add(key);
     faults.push(fault);
@@ -93,10 +94,28 @@ function unknownKey(kind: Kind, schema: Schema, parent: (string | number)[], key
     const message = `${pathText(path)} is no ${schema.keys.what}; allowed: ${schema.keys.allowed}${meant}`;
     return { path, part: "key", message };
   }
-  const meant = didYouMean(nearest(key, known) ?? elsewhere(kind, path));
-  const message = `${pathText(path)} is unknown; allowed: ${[...known].sort().join(", ")}${meant}`;
+  const meant = known.find((name) => name === PVE_NAMES[key]) ?? nearest(key, known) ?? elsewhere(kind, path);
+  const other = meant === undefined && pathText(parent) === "spec" ? EXTRA_HINT : "";
+  const allowed = [...known].sort().join(", ");
+  const message = `${pathText(path)} is unknown; allowed: ${allowed}${didYouMean(meant)}${other}`;
   return { path, part: "key", message };
 }
+
+const EXTRA_HINT = "; a PVE option without a field goes to spec.extraConfig";
+
+/** PVE's words for options inside disks, networks and addresses, for people who know them by heart. */
+const PVE_NAMES: Readonly<Record<string, string>> = {
+  tag: "vlan",
+  macaddr: "mac",
+  hwaddr: "mac",
+  gw: "gateway",
+  gw6: "gateway6",
+  ip: "ipv4",
+  ip6: "ipv6",
+  ro: "readOnly",
+  mp: "path",
+  volume: "storage",
+};
 
 /** A field put on the wrong level, or PVE's name of one. */
 function elsewhere(kind: Kind, path: readonly (string | number)[]): string | undefined {

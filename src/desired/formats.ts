@@ -1,3 +1,5 @@
+import { parseRef } from "../model/ref.js";
+
 /** A check of text that the schema names with `format`; what it allows is said in words. */
 export interface TextFormat {
   /** For editors, and to be checked first. */
@@ -72,7 +74,11 @@ export const FORMATS = {
     allowed: "a DNS name: letters, digits and -, in parts joined by dots, no - at the ends of a part",
     suggest: dnsLike,
   },
-  node: { pattern: `^${LABEL}$`, allowed: "the name of a node, such as pve1", suggest: dnsLike },
+  node: {
+    pattern: `^${LABEL}$`,
+    allowed: "the name of a node, such as pve1",
+    suggest: (text) => dnsLike(text)?.split(".")[0],
+  },
   storage: {
     pattern: "^[a-zA-Z][a-zA-Z0-9_.-]*[a-zA-Z0-9]$",
     allowed: "the name of a storage, such as local-lvm: two characters or more, a letter first",
@@ -135,10 +141,11 @@ export const FORMATS = {
   "field-path": {
     pattern: "^spec\\.[^\\s.]+(\\.[^\\s.]+)*$",
     allowed: "the path of a field, such as spec.memory or spec.disks.scsi0",
-    suggest: (text) => (/^[a-z][A-Za-z0-9.]*$/.test(text) ? `spec.${text}` : undefined),
+    suggest: (text) => (/^(?!metadata)[a-z][A-Za-z0-9.]*$/.test(text) ? `spec.${text}` : undefined),
   },
   ref: {
-    pattern: "^(vm|ct)/\\S+$",
+    pattern: "^[a-zA-Z]+/\\S+$",
+    check: (text) => parseRef(text) !== undefined,
     allowed: "vm/NAME or ct/NAME",
   },
 } satisfies Record<string, TextFormat>;

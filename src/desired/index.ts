@@ -1,2 +1,1 @@
 export { validateManifests } from "./validate.js";
-export type { Validated } from "./validate.js";

@@ -40,7 +40,7 @@ export function allowedKeys(schema: Schema): string {
 
 function allowedQuantity(rule: QuantityRule): string {
   const least = rule.minimum > 0 ? `, ${formatQuantity(rule.minimum)} or more` : "";
-  return `a quantity such as 512Mi or 4Gi, in whole ${formatQuantity(rule.step).slice(1)}B${least}`;
+  return `a quantity such as 512Mi or 4Gi, in steps of ${formatQuantity(rule.step)}${least}`;
 }
 
 function range({ minimum, maximum }: Schema): string {

@@ -114,7 +114,7 @@ export class Converter {
       // 010 or 1.0 as a key keeps the way it is written
       if (node.value !== null) return node.source ?? JSON.stringify(node.value);
     }
-    this.#fault(pair.key, "a key must be text; put it in quotes if it is");
+    this.faults.push({ offset: offsetOf(pair.key), message: "a key must be text; put it in quotes if it is" });
     return undefined;
   }
 

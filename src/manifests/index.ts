@@ -1,3 +1,3 @@
 export { readManifests } from "./read.js";
 export type { ReadOptions } from "./read.js";
-export type { ManifestDocument, Path, ReadResult, SourcePlace } from "./types.js";
+export type { ManifestDocument, Path } from "./types.js";

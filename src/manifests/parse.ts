@@ -8,8 +8,8 @@ import type { ManifestDocument, Path } from "./types.js";
 
 /** Deeper nesting than this ends the parser's recursion in a crash that can't be caught; a manifest needs eight. */
 const MAX_DEPTH = 100;
-/** Words of YAML in one file: 10 MiB of ordinary manifests have three million; more takes gigabytes of memory. */
-const MAX_WORDS = 4_000_000;
+/** Words of YAML in one file: 10 MiB of ordinary manifests have 2.5 million; more takes gigabytes of memory. */
+const MAX_WORDS = 3_000_000;
 /** Faults told per file: one misplaced bracket can make hundreds of lines wrong. */
 const MAX_FAULTS = 25;
 
@@ -96,7 +96,7 @@ function explain(code: string, message: string): string {
     case "BAD_INDENT":
       return `the indentation is wrong: ${lowerFirst(message)}`;
     case "BLOCK_AS_IMPLICIT_KEY":
-      return "a value and a map in one place; is the indentation right, or does a text with `: ` need quotes?";
+      return "a map can't begin here; is the indentation right, or does a text with `: ` in it need quotes?";
     case "MISSING_CHAR":
       return `something is missing: ${lowerFirst(message)}`;
     case "BAD_SCALAR_START":
@@ -152,6 +152,10 @@ function readList(list: Record<string, unknown>, offset: Locate, into: Into): vo
     return;
   }
   for (const [index, item] of list["items"].entries()) {
+    if (isRecord(item) && item["kind"] === "List") {
+      into.problems.push({ offset: offset(["items", index]), message: "a List can't hold another List" });
+      continue;
+    }
     into.documents.push(documentOf(item, (path, part) => offset(["items", index, ...path], part), into));
   }
 }
