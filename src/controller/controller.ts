@@ -1,3 +1,4 @@
+import { observeTasks } from "../apply/observe-tasks.js";
 import { recoverTasks } from "../apply/recover.js";
 import type { DesiredGuest } from "../desired/types.js";
 import { ProxmoorError, messageOf } from "../model/errors.js";
@@ -13,6 +14,8 @@ import type { ControllerOptions, ControllerPorts, ControllerStatus } from "./por
 
 const LEASE = "controller";
 const LEASE_MS = 30_000;
+/** Tasks that began so long before the last look are listed again: nodes' clocks differ. */
+const TASKS_OVERLAP_MS = 300_000;
 /** New desires go before what only the poll found. */
 const PRIORITY = { desire: 0, drift: 1 };
 
@@ -176,6 +179,7 @@ export class Controller {
     const reads = (guest: GuestSummary) => isFull || known.has(guest.vmid) || guest.template || this.#isDeclared(guest);
     const observed = await observeCluster(ports.reader, { now, known, reads, signal });
     await ports.state.sync(observed);
+    await observeTasks(ports, observed.nodes, (this.#status.lastPoll ?? now) - TASKS_OVERLAP_MS, signal);
     this.#observed = observed;
     const prunes = this.#complete ? options.policy.prunes : undefined;
     const plan = planChanges({
