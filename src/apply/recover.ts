@@ -3,7 +3,7 @@ import { parseRef } from "../model/ref.js";
 import type { Upid } from "../tasks/types.js";
 import { withLease } from "./lease.js";
 import type { ApplyOptions, ApplyPorts } from "./ports.js";
-import { followToEnd } from "./step.js";
+import { followToEnd, ownUpids } from "./step.js";
 import type { TaskRecord } from "./types.js";
 
 /**
@@ -70,9 +70,7 @@ async function recoverRow(
 
 async function trace(row: TaskRecord, ports: ApplyPorts, options: ApplyOptions): Promise<Upid | undefined> {
   if (row.type === "configure" || row.startTime === undefined) return undefined;
-  const known = new Set(
-    (await ports.taskLog.list({ limit: 500 })).flatMap((one) => (one.upid === undefined ? [] : [one.upid])),
-  );
+  const known = await ownUpids(ports.taskLog);
   const hint = {
     node: row.node,
     type: row.type,

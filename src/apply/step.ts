@@ -6,7 +6,7 @@ import { followTask } from "../tasks/follow.js";
 import type { Upid } from "../tasks/types.js";
 import type { ApplyOptions, ApplyPorts } from "./ports.js";
 import { taskTypeOf } from "./task-type.js";
-import type { StepRequest } from "./types.js";
+import type { StepRequest, TaskLog } from "./types.js";
 
 export interface StepContext {
   readonly ports: ApplyPorts;
@@ -170,9 +170,7 @@ async function findLost(lost: LostWrite, context: StepContext): Promise<Upid | u
   const { ports, options } = context;
   const { row, sentAt } = lost;
   const { target } = row.step;
-  const known = new Set(
-    (await ports.taskLog.list({ limit: 500 })).flatMap((one) => (one.upid === undefined ? [] : [one.upid])),
-  );
+  const known = await ownUpids(ports.taskLog);
   const node = row.step.op === "clone" ? row.step.source.node : target.node;
   const hint = { node, type: taskTypeOf(row.step), vmid: target.vmid, request: lost.request, since: sentAt };
   for (let tries = 0; tries < 5; tries++) {
@@ -195,6 +193,12 @@ async function findLost(lost: LostWrite, context: StepContext): Promise<Upid | u
     remedy: "Run again: what is there then is looked at first, nothing is sent twice blindly.",
     cause: lost.error,
   });
+}
+
+/** UPIDs that rows of ours have already: a lost write's task is none of them. Tasks of others are no hindrance. */
+export async function ownUpids(taskLog: TaskLog): Promise<ReadonlySet<Upid>> {
+  const rows = await taskLog.list({ limit: 2000 });
+  return new Set(rows.flatMap((row) => (row.run !== undefined && row.upid !== undefined ? [row.upid] : [])));
 }
 
 function isConfigured(step: Extract<Step, { op: "configure" }>, guest: ObservedGuest): boolean {
