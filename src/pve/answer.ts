@@ -16,7 +16,7 @@ export interface AnswerContext {
  */
 export function dataOf(answer: WireAnswer, context: AnswerContext): unknown {
   const body = parseBody(answer);
-  if (answer.status !== 200) throw refusal(answer, body, context);
+  if (answer.status !== 200) throw refusal(answer, context);
   if (body === undefined || !("data" in body)) {
     throw new ProxmoorError(
       "PVE_ANSWER",
@@ -59,7 +59,7 @@ function oneLine(text: string): string {
   return text.trim().replace(/\s*\n\s*/g, " ");
 }
 
-function refusal(answer: WireAnswer, body: Record<string, unknown> | undefined, context: AnswerContext): ProxmoorError {
+function refusal(answer: WireAnswer, context: AnswerContext): ProxmoorError {
   const { request, host } = context;
   const text = context.redact(pveText(answer)) || `HTTP ${answer.status}`;
   const subject = subjectOf(request.path, host);
@@ -80,7 +80,7 @@ function refusal(answer: WireAnswer, body: Record<string, unknown> | undefined, 
     subject,
     retry: meaning.retry,
     remedy: meaning.remedy,
-    facts: { ...facts, ...(meaning.what === undefined ? {} : { what: meaning.what }), json: body !== undefined },
+    facts: { ...facts, ...(meaning.what === undefined ? {} : { what: meaning.what }) },
   });
 }
 

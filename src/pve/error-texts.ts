@@ -37,6 +37,8 @@ const PATTERNS: readonly Pattern[] = [
     ...NEVER,
     remedy: "Give the user or token the privilege on the path in brackets (Datacenter, Permissions).",
   },
+  // BEHAVIOUR 2, vzdump: the same words as the end of a task
+  { text: /^Permission check failed \(/, code: "PVE_PERMISSION", ...NEVER },
   // permissions/root-only.args.root: `only root can set 'args' config`, a 500
   { status: 500, text: /^only root can /, code: "PVE_PERMISSION", ...NEVER },
   // qemuconfig/digest.stale (VM), lxcconfig/digest.stale (container)

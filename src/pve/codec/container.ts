@@ -37,7 +37,6 @@ export const CONTAINER_SPEC: KindSpec = {
         { field: "backup", option: "backup", codec: bool },
       ],
       volume: "volume",
-      anchor: "storage",
     },
     {
       ...slotted("networks", /^net([12]?\d|3[01])$/),
@@ -57,7 +56,6 @@ export const CONTAINER_SPEC: KindSpec = {
         { field: "gateway6", option: "gw6", codec: text },
       ],
       initial: (key) => ({ name: `eth${key.slice("net".length)}` }),
-      anchor: "bridge",
     },
     {
       ...single("features", "features"),

@@ -1,7 +1,7 @@
 import type { Kind } from "../../model/ref.js";
 import type { ObservedGuest, ObservedValue, RawConfig } from "../../observed/types.js";
 import { CONTAINER_SPEC } from "./container.js";
-import { identitiesOf, plainDescription } from "./identity.js";
+import { identitiesOf, plainDescription, withoutSmbiosUuid } from "./identity.js";
 import { PropertyString } from "./property-string.js";
 import { join } from "./spec.js";
 import type { GroupSpec, KeyFields, KindSpec } from "./spec.js";
@@ -10,7 +10,7 @@ import { readVolume } from "./volume.js";
 
 /** Keys that PVE keeps for itself, or that must not be shown (cipassword reads as asterisks anyway). */
 const INTERNAL =
-  /^(digest|meta|smbios1|vmgenid|unused\d+|lock|parent|snaptime|snapstate|template|vmstate|runningmachine|runningcpu|running-nets-host-mtu|cipassword|lxc)$/;
+  /^(digest|meta|vmgenid|unused\d+|lock|parent|snaptime|snapstate|template|vmstate|runningmachine|runningcpu|running-nets-host-mtu|cipassword|lxc)$/;
 
 /** The fields of a kind's configuration. */
 export function specOf(kind: Kind): KindSpec {
@@ -36,6 +36,10 @@ function keyFields(kind: Kind, key: string, value: string): KeyFields {
   if (key === "description") {
     const plain = plainDescription(value);
     return plain === "" ? {} : { description: plain };
+  }
+  if (key === "smbios1") {
+    const rest = withoutSmbiosUuid(value);
+    return rest === "" ? {} : { "extraConfig.smbios1": rest };
   }
   if (kind === "VirtualMachine" && DRIVE_KEY.test(key)) {
     const use = driveUse(value);

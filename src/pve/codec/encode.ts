@@ -11,6 +11,7 @@ import {
   withSmbiosUuid,
 } from "./identity.js";
 import type { PropertyString } from "./property-string.js";
+import { sameRaw } from "./same-raw.js";
 import type { GroupSpec } from "./spec.js";
 import { CLOUD_INIT_STORAGE, DRIVE_KEY, driveUse } from "./vm.js";
 import { newVolume, readVolume, VOLUME_FIELDS } from "./volume.js";
@@ -118,15 +119,9 @@ function encodeGroup(
   return group.print(options);
 }
 
-/**
- * A device goes when its own path, or the field it stands on, goes and nothing is declared for it: a disk its storage
- * (or source), a network its bridge.
- */
+/** A device goes as a whole: by its own path (`disks.scsi1`), to which no value is given. */
 function isRemoved(group: GroupSpec, fields: ReadonlyMap<string, FieldValue | undefined>): boolean {
-  if ([...fields.values()].some((to) => to !== undefined)) return false;
-  if (fields.has("") && !group.options.some(({ field }) => field === "")) return true;
-  if (group.anchor === undefined) return false;
-  return fields.has(group.anchor) || (group.volume !== undefined && fields.has("source"));
+  return fields.has("") && fields.get("") === undefined && !group.options.some(({ field }) => field === "");
 }
 
 interface VolumeInput {
@@ -189,21 +184,29 @@ function encodeIdentity({ kind, config, changes, identity }: EncodeInput, draft:
     if (change !== undefined || !carries) draft.set("description", markedDescription(plain, identity));
     return;
   }
-  const smbios = draft.get("smbios1") ?? config["smbios1"] ?? "";
+  const smbios = (draft.has("smbios1") ? draft.get("smbios1") : config["smbios1"]) ?? "";
   if (draft.has("smbios1") || smbiosUuid(smbios) !== identity.toLowerCase()) {
     draft.set("smbios1", withSmbiosUuid(smbios, identity));
   }
   if (change !== undefined || markersOf(current).length > 0) draft.set("description", plain === "" ? null : plain);
 }
 
-/** Drops what would change nothing: keys to delete that are not set, texts that are there already. */
-function finish({ config }: EncodeInput, draft: Draft): ConfigWrite {
+/** Drops what would change nothing: keys to delete that are not set, texts that mean what is there already. */
+function finish({ kind, config }: EncodeInput, draft: Draft): ConfigWrite {
   const set: Record<string, string> = {};
   const remove: string[] = [];
   for (const [key, value] of [...draft].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const current = config[key];
     if (value === null) {
-      if (config[key] !== undefined) remove.push(key);
-    } else if (config[key] !== value) set[key] = value;
+      if (current !== undefined) remove.push(key);
+    } else if (current === undefined || !sameText(kind, key, current, value)) set[key] = value;
   }
   return { set, remove };
+}
+
+function sameText(kind: Kind, key: string, a: string, b: string): boolean {
+  const codec = specOf(kind).scalars.find((scalar) => scalar.key === key)?.codec;
+  if (codec === undefined || a === b)
+    return key === "description" ? a.trimEnd() === b.trimEnd() : sameRaw(kind, key, a, b);
+  return JSON.stringify(codec.read(a)) === JSON.stringify(codec.read(b));
 }

@@ -37,6 +37,13 @@ export function withSmbiosUuid(smbios: string, identity: string): string {
   return options.toString();
 }
 
+/** What else `smbios1` says: the uuid is the identity, and nothing to declare. */
+export function withoutSmbiosUuid(smbios: string): string {
+  const options = PropertyString.parse(smbios);
+  options.delete("uuid");
+  return options.toString();
+}
+
 /** Every identity that a guest's configuration carries, each once, lower case; of a VM the smbios uuid first. */
 export function identitiesOf(kind: Kind, config: Readonly<Record<string, string>>): string[] {
   const uuid = kind === "VirtualMachine" ? smbiosUuid(config["smbios1"] ?? "") : undefined;

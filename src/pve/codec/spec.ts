@@ -33,8 +33,6 @@ export interface GroupSpec {
   readonly initial?: (key: string) => Readonly<Record<string, string>>;
   /** An option PVE insists on, and its default: set when the other options stay. */
   readonly required?: { readonly option: string; readonly fallback: string };
-  /** The field without which the device is gone, whatever else is declared; the volume's storage where there is one. */
-  readonly anchor?: string;
 }
 
 /** Everything a kind's configuration consists of. */

@@ -59,7 +59,6 @@ const DISKS: GroupSpec = {
   ...properties("file"),
   options: DISK_OPTIONS,
   volume: "file",
-  anchor: "storage",
 };
 
 const NETWORKS: GroupSpec = {
@@ -79,7 +78,6 @@ const NETWORKS: GroupSpec = {
   ],
   initial: () => ({ model: "virtio" }),
   required: { option: "model", fallback: "virtio" },
-  anchor: "bridge",
 };
 
 const ADDRESSES: GroupSpec = {

@@ -2,7 +2,7 @@ import type { FieldValue } from "../../desired/types.js";
 import type { PropertyString } from "./property-string.js";
 import { formatGib, parseDiskSize } from "./values.js";
 
-const FORMATS = /\.(raw|qcow2|vmdk|subvol)$/;
+const FORMATS = /\.(raw|qcow2|vmdk)$/;
 
 /** The fields that a volume gives a disk or mount. */
 export const VOLUME_FIELDS = ["storage", "size", "format", "source"] as const;
@@ -19,7 +19,8 @@ export function readVolume(options: PropertyString, option: string): Record<stri
   if (volume.startsWith("/")) fields["source"] = volume;
   else if (colon > 0) fields["storage"] = volume.slice(0, colon);
   if (size !== undefined) fields["size"] = size;
-  const format = options.get("format") ?? (colon > 0 ? FORMATS.exec(volume)?.[1] : undefined);
+  // a container's volume has no format to choose
+  const format = option === "file" ? (options.get("format") ?? FORMATS.exec(volume)?.[1]) : undefined;
   if (format !== undefined) fields["format"] = format;
   return fields;
 }
