@@ -19,6 +19,9 @@ export interface PathFault {
   readonly message: string;
 }
 
+/** Faults told per document: a wrong file of 10 MiB would have a hundred thousand. */
+const MAX_FAULTS = 100;
+
 /** Turns ajv's errors of one document into sentences; one per path, the most telling first. */
 export function explainErrors(kind: Kind, value: unknown, errors: readonly ErrorObject[]): PathFault[] {
   const told = new Set<string>();
@@ -30,6 +33,9 @@ export function explainErrors(kind: Kind, value: unknown, errors: readonly Error
     if (told.has(key) || IGNORED.has(error.keyword)) continue;
     told.add(key);
     faults.push(fault);
+    if (faults.length < MAX_FAULTS) continue;
+    faults.push({ path: fault.path, part: fault.part, message: "more faults follow in this document" });
+    break;
   }
   return faults;
 }

@@ -80,6 +80,9 @@ export function refusedExtra(kind: Kind, key: string, value: unknown): string | 
   // a CD drive is the one thing in a disk slot that has no field
   if (field?.startsWith("spec.disks.") && isCdDrive(value)) return undefined;
   if (field !== undefined) return `has a field of its own; use ${field}`;
+  if (typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER) {
+    return "is a number too large to be exact; put it in quotes";
+  }
   return typeof value === "string" && /[\r\n]/.test(value) ? "has several lines; allowed: text on one line" : undefined;
 }
 

@@ -111,6 +111,15 @@ describe("a manifest with one thing wrong", () => {
   });
 });
 
+describe("a manifest with everything wrong", () => {
+  it("is told with a hundred faults", () => {
+    const keys = Array.from({ length: 1000 }, (_, at) => `  wrong${at}: 1\n`).join("");
+    const text = `apiVersion: proxmoor.dev/v1\nkind: Container\nmetadata: { name: a }\nspec:\n  node: pve1\n${keys}`;
+    const { faults } = validate(text);
+    expect([faults.length, faults.at(-1)?.message]).to.deep.equal([101, "more faults follow in this document"]);
+  });
+});
+
 describe("arbitrary input", () => {
   const pieces = [
     "a",
