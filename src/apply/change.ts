@@ -32,7 +32,7 @@ export async function applyChange(planned: Change, context: ChangeContext): Prom
   try {
     const done = await withLease(
       key,
-      { leases: ports.leases, clock: ports.clock, holder: options.holder },
+      { leases: ports.leases, clock: ports.clock, holder: options.holder, isGone: ports.isGone },
       async () => {
         const change = await confirm(planned, context);
         // somebody else, or an earlier run, made it so in the meantime

@@ -27,11 +27,15 @@ async function recoverOne(
 ): Promise<void> {
   const { ports, options } = context;
   try {
-    await withLease(key, { leases: ports.leases, clock: ports.clock, holder: options.holder }, async () => {
-      // the other run may have ended them between the list and the lease
-      const still = new Set((await ports.taskLog.unfinished()).map((row) => row.id));
-      for (const row of rows) if (still.has(row.id)) await recoverRow(key, row, context);
-    });
+    await withLease(
+      key,
+      { leases: ports.leases, clock: ports.clock, holder: options.holder, isGone: ports.isGone },
+      async () => {
+        // the other run may have ended them between the list and the lease
+        const still = new Set((await ports.taskLog.unfinished()).map((row) => row.id));
+        for (const row of rows) if (still.has(row.id)) await recoverRow(key, row, context);
+      },
+    );
   } catch (error) {
     options.signal?.throwIfAborted();
     ports.onEvent({ type: "recovered", key, status: "running", text: messageOf(error) });

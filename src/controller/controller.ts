@@ -1,4 +1,5 @@
 import { observeTasks } from "../apply/observe-tasks.js";
+import { acquire } from "../apply/lease.js";
 import { recoverTasks } from "../apply/recover.js";
 import type { DesiredGuest } from "../desired/types.js";
 import { ProxmoorError, messageOf } from "../model/errors.js";
@@ -73,9 +74,10 @@ export class Controller {
   }
 
   async #lead(): Promise<void> {
-    const { leases, clock } = this.ports;
+    const { leases, clock, isGone } = this.ports;
     const holder = this.options.apply.holder;
-    if (await leases.acquire({ name: LEASE, holder, ttlMs: LEASE_MS, now: clock.now() })) return;
+    if (await acquire({ name: LEASE, holder, ttlMs: LEASE_MS, now: clock.now() }, { leases, clock, holder, isGone }))
+      return;
     const other = await leases.holder(LEASE);
     throw new ProxmoorError("APPLY_BUSY", `another controller works on this database: ${other?.holder ?? "unknown"}`, {
       subject: LEASE,
