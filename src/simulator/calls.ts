@@ -1,0 +1,49 @@
+import { ticketCalls } from "./access/ticket.js";
+import type { Handlers } from "./call.js";
+import { optionCalls } from "./cluster/options.js";
+import { resourceCalls } from "./cluster/resources.js";
+import { lxcCloneCalls } from "./guests/lxc/clone.js";
+import { lxcCreateCalls } from "./guests/lxc/create.js";
+import { lxcDiskCalls } from "./guests/lxc/disk-calls.js";
+import { lxcPowerCalls } from "./guests/lxc/power.js";
+import { lxcStatusCalls } from "./guests/lxc/status.js";
+import { lxcConfigCalls } from "./guests/lxc/update.js";
+import { cloneCalls } from "./guests/qemu/clone.js";
+import { configCalls } from "./guests/qemu/config-calls.js";
+import { createQemu } from "./guests/qemu/create.js";
+import { destroyCalls } from "./guests/qemu/destroy.js";
+import { diskCalls } from "./guests/qemu/disk-calls.js";
+import { powerCalls } from "./guests/qemu/power.js";
+import { snapshotCalls } from "./guests/qemu/snapshots.js";
+import { statusCalls } from "./guests/qemu/status.js";
+import { indexCalls } from "./indexes.js";
+import { nodeCalls } from "./nodes/calls.js";
+import { contentCalls } from "./storage/content-calls.js";
+import { storageCalls } from "./storage/storage-calls.js";
+import { taskCalls } from "./tasks/calls.js";
+
+/** Every call that the simulator answers; a path that is not here is PVE's 501. */
+export const HANDLERS: Handlers = {
+  ...indexCalls,
+  ...ticketCalls,
+  ...optionCalls,
+  ...resourceCalls,
+  ...nodeCalls,
+  ...taskCalls,
+  ...storageCalls,
+  ...contentCalls,
+  "POST /nodes/{node}/qemu": createQemu,
+  ...statusCalls,
+  ...configCalls,
+  ...powerCalls,
+  ...cloneCalls,
+  ...diskCalls,
+  ...snapshotCalls,
+  ...destroyCalls,
+  ...lxcStatusCalls,
+  ...lxcCreateCalls,
+  ...lxcConfigCalls,
+  ...lxcPowerCalls,
+  ...lxcCloneCalls,
+  ...lxcDiskCalls,
+};

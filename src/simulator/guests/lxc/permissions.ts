@@ -1,0 +1,66 @@
+import type { Call } from "../../call.js";
+import { deny } from "../../fault.js";
+import { isRoot } from "../../auth/login.js";
+import { partsOf } from "../../table/check.js";
+import { checkBridge } from "../qemu/nets.js";
+import { checkTags } from "../common/tags.js";
+import { isMountKey, isUnused, mountKind, parseMount } from "./mounts.js";
+import { isNet, parseLxcNet } from "./nets.js";
+
+export interface LxcScope {
+  readonly vmid: number;
+  readonly pool?: string | undefined;
+  readonly unprivileged: boolean;
+  /** The config before the change. */
+  readonly before: Readonly<Record<string, string>>;
+}
+
+const onlyRoot = (text: string): never => deny(`${text} is only allowed for root@pam`);
+
+function checkCt(call: Call, scope: LxcScope, names: readonly string[]): void {
+  if (scope.pool !== undefined && call.holds(`/pool/${scope.pool}`, names)) return;
+  call.require(`/vms/${scope.vmid}`, names);
+}
+
+/** PVE's `check_ct_modify_config_perm` [BEHAVIOUR section 2]. */
+export function checkLxcKeys(
+  call: Call,
+  scope: LxcScope,
+  set: Readonly<Record<string, string>>,
+  remove: readonly string[] = [],
+): void {
+  if (isRoot(call.login)) return;
+  for (const key of [...Object.keys(set), ...remove]) checkKey(call, scope, key, set[key]);
+}
+
+function checkKey(call: Call, scope: LxcScope, key: string, value: string | undefined): void {
+  if (isMountKey(key) || isUnused(key)) checkMount(call, scope, key, value);
+  else if (["cores", "cpulimit", "cpuunits"].includes(key)) checkCt(call, scope, ["VM.Config.CPU"]);
+  else if (key === "memory" || key === "swap") checkCt(call, scope, ["VM.Config.Memory"]);
+  else if (isNet(key)) {
+    checkCt(call, scope, ["VM.Config.Network"]);
+    for (const net of [scope.before[key], value]) if (net !== undefined) checkBridge(call, parseLxcNet(net));
+  } else if (["nameserver", "searchdomain", "hostname"].includes(key)) checkCt(call, scope, ["VM.Config.Network"]);
+  else if (/^dev\d+$/.test(key)) onlyRoot("configuring device passthrough");
+  else if (key === "features") checkFeatures(call, scope, value);
+  else if (key === "hookscript") onlyRoot("changing the hookscript");
+  else if (key === "tags") checkTags(call, scope.before["tags"], value ?? "", `/vms/${scope.vmid}`);
+  else checkCt(call, scope, ["VM.Config.Options"]);
+}
+
+function checkMount(call: Call, scope: LxcScope, key: string, value: string | undefined): void {
+  checkCt(call, scope, ["VM.Config.Disk"]);
+  if (value === undefined || isUnused(key)) return;
+  const kind = mountKind(parseMount(key, value)["volume"] ?? "");
+  if (kind !== "volume") onlyRoot(`mount point type ${kind}`);
+}
+
+function checkFeatures(call: Call, scope: LxcScope, value: string | undefined): void {
+  if (!scope.unprivileged) onlyRoot("changing feature flags for privileged container");
+  const rest = (text: string | undefined): string => {
+    const { nesting: _free, ...others } = partsOf(text ?? "", "features");
+    return JSON.stringify(Object.entries(others).sort());
+  };
+  if (rest(scope.before["features"]) !== rest(value)) onlyRoot("changing feature flags (except nesting)");
+  checkCt(call, scope, ["VM.Allocate"]);
+}

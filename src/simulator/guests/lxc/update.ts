@@ -1,0 +1,193 @@
+import type { Call, Handlers } from "../../call.js";
+import { ApiFault, fail, faultText, refuse } from "../../fault.js";
+import type { Guest } from "../../state/model.js";
+import { findVolume, freeVolume } from "../../storage/volumes.js";
+import { CALL_SHAPES } from "../../table/table.js";
+import type { TaskLog } from "../../tasks/runner.js";
+import type { World } from "../../world.js";
+import {
+  asLine,
+  cleanPending,
+  computeDigest,
+  lockedText,
+  pendingRows,
+  shownConfig,
+  typedConfig,
+} from "../common/values.js";
+import { cleanTags } from "../common/tags.js";
+import { isMountKey, isUnused, mountKind, parseMount } from "./mounts.js";
+import { completeLxcNet, isNet } from "./nets.js";
+import { checkLxcKeys } from "./permissions.js";
+import { addUnusedVolume, checkMounts, createMount, dropMountedUnused } from "./volumes.js";
+
+const KEYS = CALL_SHAPES.get("PUT /nodes/{node}/lxc/{vmid}/config")?.params ?? {};
+const CONTROL = new Set("node vmid delete revert digest".split(" "));
+const REQUIRED = new Set(["memory", "rootfs", "ostype"]);
+const READ_ONLY = new Set(["unprivileged"]);
+/** Keys that a running container takes at once; volumes and networks by their own rules. */
+const LIVE = new Set(
+  "description onboot startup protection hostname hookscript cores tags lock cpulimit cpuunits memory swap".split(" "),
+);
+
+const isOption = (key: string): boolean => KEYS[key] !== undefined && !CONTROL.has(key);
+export const silent: TaskLog = { upid: "", line: () => undefined, warn: () => undefined };
+
+function update(call: Call): null {
+  const remove = [...new Set(call.list("delete"))];
+  const revert = call.list("revert");
+  const set: Record<string, string> = {};
+  for (const key of Object.keys(call.params)) if (!CONTROL.has(key)) set[key] = call.need(key);
+  if (Object.keys(set).length + remove.length + revert.length === 0) fail("no options specified");
+  for (const key of remove) {
+    if (set[key] !== undefined) refuse({ delete: `you can't use '-${key}' and -delete ${key}' at the same time` });
+    if (!isOption(key) && !isUnused(key)) refuse({ delete: `unknown option '${key}'` });
+  }
+  for (const key of revert) if (!isOption(key)) refuse({ revert: `unknown option '${key}'` });
+  const guest = call.world.findGuest("lxc", call.node, call.vmid);
+  const unprivileged = guest.config["unprivileged"] === "1";
+  checkLxcKeys(call, { vmid: guest.vmid, unprivileged, before: guest.config }, set, remove);
+  checkMounts(call, guest.vmid, set, false);
+  call.world.needLock("lxc", guest.vmid);
+  const digest = call.text("digest");
+  if (digest !== undefined && digest !== "" && digest !== call.world.digest(guest, computeDigest))
+    fail("detected modified configuration - file changed by other user? Try again.");
+  const locked = lockedText(guest);
+  if (locked !== undefined) fail(locked);
+  checkReadOnly(set, remove);
+  protectMounts(guest, remove);
+  for (const key of revert) {
+    delete guest.pending[key];
+    delete guest.pendingDelete[key];
+  }
+  apply(call, guest, set, remove);
+  return null;
+}
+
+function checkReadOnly(set: Readonly<Record<string, string>>, remove: readonly string[]): void {
+  for (const key of remove) {
+    if (REQUIRED.has(key)) fail(`unable to delete required option '${key}'`);
+    if (READ_ONLY.has(key)) fail(`unable to delete read-only option: '${key}'`);
+  }
+  for (const key of Object.keys(set)) if (READ_ONLY.has(key)) fail(`unable to modify read-only option: '${key}'`);
+}
+
+function protectMounts(guest: Guest, remove: readonly string[]): void {
+  if (guest.config["protection"] !== "1") return;
+  for (const key of remove)
+    if (isMountKey(key) || isUnused(key))
+      fail(`can't update CT ${guest.vmid} drive '${key}' - protection mode enabled`);
+}
+
+function apply(call: Call, guest: Guest, set: Readonly<Record<string, string>>, remove: readonly string[]): void {
+  for (const key of remove) {
+    delete guest.pending[key];
+    if (guest.config[key] !== undefined) guest.pendingDelete[key] = false;
+  }
+  for (const [key, value] of Object.entries(set)) {
+    guest.pending[key] = prepare(call, guest, key, value);
+    delete guest.pendingDelete[key];
+  }
+  cleanPending(guest);
+  if (guest.run === undefined) settleLxc(call.world, guest);
+  else applyLive(call.world, guest);
+  dropMountedUnused(guest);
+  call.world.guestChanged(guest);
+}
+
+function prepare(call: Call, guest: Guest, key: string, value: string): string {
+  if (isNet(key)) return completeLxcNet(call, value);
+  if (isMountKey(key))
+    return createMount({ world: call.world, node: guest.node, vmid: guest.vmid, log: silent }, key, value);
+  if (key === "tags") return asLine(cleanTags(call, value));
+  if (key === "description") return lxcDescription(value);
+  return asLine(value);
+}
+
+/** The file's comment lines end with a line feed each; an empty description is none. */
+export function lxcDescription(value: string): string {
+  return value === "" ? "" : `${value.replace(/\n+$/, "")}\n`;
+}
+
+/** A running container: what it can't take waits. */
+function applyLive(world: World, guest: Guest): void {
+  const errors: Record<string, string> = {};
+  for (const key of Object.keys(guest.pendingDelete)) {
+    if (!LIVE.has(key) && !isNet(key) && !isUnused(key)) continue;
+    try {
+      removeKey(world, guest, key);
+    } catch (error) {
+      errors[key] = `unable to hotplug ${key}: ${faultText(error)}`;
+    }
+  }
+  for (const key of Object.keys(guest.pending)) {
+    const newMount = /^(mp|dev)\d+$/.test(key) && guest.config[key] === undefined;
+    if (LIVE.has(key) || isNet(key) || isUnused(key) || newMount) commit(guest, key);
+  }
+  if (Object.keys(errors).length > 0) throw new ApiFault(400, "Parameter verification failed.", errors);
+}
+
+function commit(guest: Guest, key: string): void {
+  const value = guest.pending[key];
+  delete guest.pending[key];
+  if (value === undefined) return;
+  if (key === "description" && value === "") delete guest.config[key];
+  else guest.config[key] = value;
+}
+
+function removeKey(world: World, guest: Guest, key: string): void {
+  const value = guest.config[key];
+  if (value === undefined) return;
+  if (isUnused(key)) {
+    if (findVolume(world.state, value, guest.node) !== undefined) freeVolume(world, value, guest.node);
+    delete guest.config[key];
+  } else if (isMountKey(key)) {
+    delete guest.config[key];
+    detach(guest, key, value);
+  } else if (key === "swap" && guest.run !== undefined) guest.config[key] = "0";
+  else delete guest.config[key];
+  delete guest.pendingDelete[key];
+}
+
+function detach(guest: Guest, key: string, value: string): void {
+  const volid = parseMount(key, value)["volume"] ?? "";
+  if (mountKind(volid) === "volume") addUnusedVolume(guest, volid);
+}
+
+/** A stopped container takes everything that waits. */
+export function settleLxc(world: World, guest: Guest): void {
+  for (const key of Object.keys(guest.pendingDelete)) removeKey(world, guest, key);
+  for (const [key, value] of Object.entries(guest.pending)) {
+    const old = guest.config[key];
+    if (isMountKey(key) && old !== undefined && parseMount(key, old)["volume"] !== parseMount(key, value)["volume"])
+      detach(guest, key, old);
+    commit(guest, key);
+  }
+  dropMountedUnused(guest);
+  world.guestChanged(guest);
+}
+
+function getConfig(call: Call): unknown {
+  const snapshot = call.text("snapshot");
+  if (snapshot !== undefined && call.flag("current"))
+    refuse({
+      current: "cannot use 'snapshot' parameter with 'current'",
+      snapshot: "cannot use 'snapshot' parameter with 'current'",
+    });
+  const guest = call.world.findGuest("lxc", call.node, call.vmid);
+  const digest = call.world.digest(guest, computeDigest);
+  if (snapshot !== undefined)
+    return {
+      ...typedConfig("lxc", guest.snapshots[snapshot] ?? fail(`snapshot '${snapshot}' does not exist`)),
+      digest,
+    };
+  return { ...typedConfig("lxc", shownConfig(guest, call.flag("current"))), digest };
+}
+
+export const lxcConfigCalls: Handlers = {
+  "GET /nodes/{node}/lxc/{vmid}/config": getConfig,
+  "PUT /nodes/{node}/lxc/{vmid}/config": update,
+  "GET /nodes/{node}/lxc/{vmid}/pending": (call) => {
+    const guest = call.world.findGuest("lxc", call.node, call.vmid);
+    return pendingRows(guest, call.world.digest(guest, computeDigest));
+  },
+};

@@ -1,0 +1,202 @@
+import { HANDLERS } from "./calls.js";
+import { parseLogin, type Login } from "./auth/login.js";
+import { realClock, type SimulatorClock } from "./clock.js";
+import { ApiFault } from "./fault.js";
+import { dispatch } from "./http/dispatch.js";
+import { fingerprintOf, makeCertificate } from "./http/certificate.js";
+import { RequestLog, type LoggedRequest } from "./http/log.js";
+import { Routes } from "./http/routes.js";
+import { ApiServer } from "./http/server.js";
+import { MORE_SHAPES } from "./indexes.js";
+import { conformanceState } from "./profiles/conformance.js";
+import { demoProfile, emptyProfile } from "./profiles/demo.js";
+import { Random } from "./random.js";
+import { loadState, StateFile } from "./state/file.js";
+import type { State } from "./state/model.js";
+import type { Params } from "./table/check.js";
+import { World } from "./world.js";
+
+export { ManualClock, type SimulatorClock } from "./clock.js";
+export { ApiFault } from "./fault.js";
+export type { LoggedRequest } from "./http/log.js";
+export { StateFileError } from "./state/file.js";
+
+export type SimulatorProfile = "demo" | "conformance" | "empty";
+
+export interface SimulatorOptions {
+  /** The state to begin with; a state file that exists wins. */
+  readonly profile?: SimulatorProfile;
+  /** One seed, one run: ids, MAC addresses, pids. */
+  readonly seed?: number;
+  readonly clock?: SimulatorClock;
+  /** Kept up to date within 50 ms; survives a kill at any time. */
+  readonly stateFile?: string;
+  /** One JSON object a line. */
+  readonly requestLog?: string;
+  readonly listen?: { readonly host?: string; readonly port?: number };
+  /** Milliseconds that the work of a task of this type takes, before `speed`. */
+  readonly taskDuration?: (type: string) => number;
+  /** How much faster than real time tasks, boots and uptimes run. */
+  readonly speed?: number;
+  /** Milliseconds until a refused log-in is answered; PVE's 3000 by default. */
+  readonly authDelay?: number;
+}
+
+export interface SimulatorCredentials {
+  /** `user@realm!id=secret`, an administrator. */
+  readonly token: string;
+  /** May read everything and change nothing. */
+  readonly readOnlyToken: string;
+  readonly rootPassword: string;
+}
+
+/** Calls the API in the same process, as a user and with its rights. */
+export interface Actor {
+  call(method: string, path: string, params?: Record<string, string | number | boolean>): Promise<unknown>;
+}
+
+export interface Simulator {
+  readonly url: string;
+  /** SHA-256 of the certificate, `AA:BB:…`. */
+  readonly fingerprint: string;
+  readonly caPem: string;
+  readonly credentials: SimulatorCredentials;
+  /** The last requests that came over the wire. */
+  readonly requests: readonly LoggedRequest[];
+  /** What a client needs to connect, as environment variables. */
+  settings(): Record<string, string>;
+  /** Somebody else at the same cluster: `root@pam` by default. @throws ApiFault as PVE refuses */
+  as(user?: string): Actor;
+  /** A node that is offline answers nothing; its guests go on running. */
+  setNodeOnline(node: string, online: boolean): void;
+  stop(): Promise<void>;
+}
+
+/** What a task takes on a small real cluster, milliseconds. */
+const DURATIONS: Readonly<Record<string, number>> = {
+  qmcreate: 1000,
+  vzcreate: 1500,
+  qmclone: 1500,
+  vzclone: 1500,
+  qmstart: 1200,
+  vzstart: 1000,
+  qmstop: 800,
+  vzstop: 800,
+  qmshutdown: 2000,
+  vzshutdown: 1500,
+  qmreboot: 2000,
+  vzreboot: 1500,
+  qmdestroy: 800,
+  vzdestroy: 800,
+  qmmove: 2000,
+  qmsnapshot: 600,
+  vzdump: 4000,
+  qmigrate: 4000,
+  vzmigrate: 4000,
+};
+const DEFAULT_DURATION = 300;
+const CONFORMANCE_SPEED = 20;
+
+interface Seeded {
+  readonly state: State;
+  readonly credentials: SimulatorCredentials;
+}
+
+/** Starts a simulator that answers like PVE 9.2's API. @throws StateFileError, or the listen error */
+export async function createSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const clock = options.clock ?? realClock;
+  const profile = options.profile ?? "demo";
+  const host = options.listen?.host ?? "127.0.0.1";
+  const saved = options.stateFile === undefined ? undefined : loadState(options.stateFile);
+  const seeded = saved === undefined ? seed(profile, options.seed ?? 1, clock) : reopen(saved.state);
+  const certificate = saved?.certificate ?? (await makeCertificate(host, clock.now()));
+  const file =
+    options.stateFile === undefined ? undefined : new StateFile(options.stateFile, certificate, () => seeded.state);
+  const fast = profile === "conformance";
+  const world = new World(seeded.state, {
+    clock,
+    speed: options.speed ?? (fast ? CONFORMANCE_SPEED : 1),
+    taskDuration: options.taskDuration ?? ((type) => (fast ? 0 : (DURATIONS[type] ?? DEFAULT_DURATION))),
+    onChange: () => file?.touch(),
+  });
+  world.tasks.abandon();
+  const routes = new Routes(HANDLERS, MORE_SHAPES);
+  const log = new RequestLog(options.requestLog);
+  const authDelay = options.authDelay ?? (fast ? 20 : 3000);
+  const server = new ApiServer({ world, routes, certificate, log, authDelay });
+  const port = await server.listen(host, options.listen?.port ?? 0);
+  file?.touch();
+  const url = `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const fingerprint = fingerprintOf(certificate);
+  return {
+    url,
+    fingerprint,
+    caPem: certificate.cert,
+    credentials: seeded.credentials,
+    requests: log.entries,
+    settings: () => ({
+      PROXMOX_VE_ENDPOINT: url,
+      PROXMOX_VE_API_TOKEN: seeded.credentials.token,
+      PROXMOX_VE_FINGERPRINT: fingerprint,
+    }),
+    as: (user = "root@pam") => actor(world, routes, parseLogin(user, "inside")),
+    setNodeOnline(node, online) {
+      const found = world.node(node);
+      if (found === undefined) throw new ApiFault(500, `no such cluster node '${node}'`);
+      found.online = online;
+      world.changed();
+    },
+    async stop() {
+      world.tasks.halt();
+      await server.close();
+      file?.close();
+      await log.close();
+    },
+  };
+}
+
+function seed(profile: SimulatorProfile, seedNumber: number, clock: SimulatorClock): Seeded {
+  const seeding = { seed: seedNumber, now: Math.floor(clock.now() / 1000) };
+  if (profile === "conformance") return reopen(conformanceState(seeding));
+  const random = new Random(seedNumber);
+  const { state, ...credentials } = (profile === "demo" ? demoProfile : emptyProfile)(seeding, random);
+  state.documents["simulator"] = { credentials: { ...credentials } };
+  state.random = random.position;
+  return { state, credentials };
+}
+
+/** The log-ins of a state that is there already. */
+function reopen(state: State): Seeded {
+  const kept = state.documents["simulator"]?.["credentials"];
+  const text = (key: string): string => (typeof kept?.[key] === "string" ? kept[key] : "");
+  if (kept !== undefined)
+    return {
+      state,
+      credentials: { token: text("token"), readOnlyToken: text("readOnlyToken"), rootPassword: text("rootPassword") },
+    };
+  const secret = (userid: string): string => state.access.users[userid]?.tokens["main"]?.secret ?? "";
+  return {
+    state,
+    credentials: {
+      token: `ops@pve!main=${secret("ops@pve")}`,
+      readOnlyToken: `auditor@pve!main=${secret("auditor@pve")}`,
+      rootPassword: "",
+    },
+  };
+}
+
+function actor(world: World, routes: Routes, login: Login): Actor {
+  return {
+    async call(method, path, params = {}) {
+      const given: Params = {};
+      for (const [key, value] of Object.entries(params))
+        given[key] = typeof value === "boolean" ? (value ? "1" : "0") : String(value);
+      const segments = path
+        .split("/")
+        .filter((part) => part !== "")
+        .map(decodeURIComponent);
+      const answer = await dispatch(world, routes, { method, segments, params: given, login });
+      return answer.data;
+    },
+  };
+}

@@ -1,0 +1,16 @@
+import type { StorageState } from "../state/model.js";
+import type { World } from "../world.js";
+import { isShared } from "./storages.js";
+
+/** Bytes of a storage as a node sees it: what its volumes take, and a base load. */
+export function storageFigures(
+  world: World,
+  storage: StorageState,
+  node: string,
+): { total: number; used: number; avail: number } {
+  const shared = isShared(storage);
+  let used = Math.floor(storage.total * 0.05);
+  for (const volume of world.state.volumes)
+    if (volume.storage === storage.storage && (shared || volume.node === node)) used += volume.used;
+  return { total: storage.total, used: Math.min(used, storage.total), avail: Math.max(0, storage.total - used) };
+}

@@ -1,0 +1,74 @@
+import type { Call, Handlers } from "../call.js";
+import { fail, refuse } from "../fault.js";
+import type { StorageState } from "../state/model.js";
+import { storageFigures } from "./figures.js";
+import { contentTypes, diskFormats, isOnNode, isShared, storageOf } from "./storages.js";
+
+/** PVE's `storage_info` of one storage. */
+function status(call: Call, storage: StorageState): Record<string, unknown> {
+  const enabled = storage.config["disable"] !== "1" && isOnNode(storage, call.node);
+  const { total, used, avail } = enabled
+    ? storageFigures(call.world, storage, call.node)
+    : { total: 0, used: 0, avail: 0 };
+  return {
+    type: storage.type,
+    content: storage.config["content"] ?? "images,rootdir",
+    shared: isShared(storage) ? 1 : 0,
+    enabled: enabled ? 1 : 0,
+    active: enabled ? 1 : 0,
+    total,
+    used,
+    avail,
+  };
+}
+
+function list(call: Call): unknown {
+  const content = call.list("content");
+  const only = call.text("storage");
+  if (only !== undefined && call.state.storages[only] === undefined) refuse({ storage: "No such storage." });
+  const rows: Record<string, unknown>[] = [];
+  for (const storage of Object.values(call.state.storages)) {
+    const name = storage.storage;
+    if (only !== undefined && only !== name) continue;
+    if (!call.holds(`/storage/${name}`, ["Datastore.Audit", "Datastore.AllocateSpace"], true)) continue;
+    const info = status(call, storage);
+    if (content.length > 0) {
+      if (info["enabled"] === 0 || !content.some((type) => contentTypes(storage).includes(type))) continue;
+    }
+    if (call.flag("enabled") && info["enabled"] === 0) continue;
+    const target = call.text("target");
+    if (target !== undefined && (!isOnNode(storage, target) || info["enabled"] === 0)) continue;
+    rows.push({
+      storage: name,
+      ...info,
+      ...(info["enabled"] === 1 && { used_fraction: Number(info["used"]) / Number(info["total"]) }),
+      ...(call.flag("format") && formats(storage)),
+    });
+  }
+  return rows;
+}
+
+function formats(storage: StorageState): Record<string, unknown> {
+  const supported = diskFormats(storage);
+  const first = supported[0] ?? "raw";
+  return {
+    format: [Object.fromEntries(supported.map((format) => [format, 1])), first],
+    formats: { default: first, supported: [...supported].sort() },
+  };
+}
+
+const INDEX =
+  "content download-url file-restore import-metadata identity oci-registry-pull prunebackups rrd rrddata status upload";
+
+export const storageCalls: Handlers = {
+  "GET /nodes/{node}/storage": list,
+  "GET /nodes/{node}/storage/{storage}": () => INDEX.split(" ").map((subdir) => ({ subdir })),
+  "GET /nodes/{node}/storage/{storage}/status": (call) => {
+    const storage = call.state.storages[call.need("storage")];
+    return storage === undefined ? refuse({ storage: "No such storage." }) : status(call, storage);
+  },
+  "GET /nodes/{node}/storage/{storage}/identity": (call) => {
+    storageOf(call.state, call.need("storage"));
+    return fail("get_identity not implemented for this plugin at /usr/share/perl5/PVE/Storage/Plugin.pm line 2681.");
+  },
+};
