@@ -7,7 +7,7 @@ import { assertNever } from "../model/assert-never.js";
 import { refKey, type Ref } from "../model/ref.js";
 import type { ObservedState } from "../observed/types.js";
 import { planChanges, planDelete, summarise } from "../plan/plan.js";
-import { formatValue } from "../plan/render.js";
+import { formatValue } from "../plan/format.js";
 import type { Change, FieldDiff, Resource } from "../plan/types.js";
 import { findings, withFindings, type Findings } from "./conditions.js";
 import type { ControllerOptions, ControllerPorts } from "./ports.js";

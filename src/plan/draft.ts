@@ -1,4 +1,5 @@
 import type { DesiredGuest } from "../desired/types.js";
+import { formatQuantity } from "../model/quantity.js";
 import { refKey } from "../model/ref.js";
 import type { GuestSummary, ObservedGuest, ObservedState, Sight } from "../observed/types.js";
 import type { Change, PlanPolicy, Resource } from "./types.js";
@@ -29,12 +30,57 @@ export function change(desired: DesiredGuest, draft: Draft): Change {
   };
 }
 
+/** Why something can't be done, and what to do about it. */
+export interface Hindrance {
+  readonly reason: string;
+  readonly remedy: string;
+}
+
 export function blocked(
   desired: DesiredGuest,
-  at: { vmid?: number; node?: string },
-  why: { reason: string; remedy: string },
+  { vmid, node }: { readonly vmid?: number; readonly node?: string },
+  why: Hindrance,
 ): Change {
-  return change(desired, { action: "blocked", fingerprint: "blocked", ...at, ...why });
+  return change(desired, {
+    action: "blocked",
+    fingerprint: "blocked",
+    // `at` is often a whole guest or target: no more than its place is taken over
+    ...(vmid !== undefined && { vmid }),
+    ...(node !== undefined && { node }),
+    ...why,
+  });
+}
+
+/** Silence has many reasons: a node that is down, a missing permission, a configuration that moved this second. */
+export function unreadable(sight: Extract<Sight, { at: "unreadable" }>): Hindrance {
+  return {
+    reason: `it could not be read on ${sight.node}: ${sight.reason}`,
+    remedy: "Nothing is changed on the strength of silence; run again when PVE answers for it.",
+  };
+}
+
+/** PVE destroys no guest with `protection` set [qemudelete/protected.delete], so it must not even be stopped for it. */
+export function protection(guest: ObservedGuest): Hindrance | undefined {
+  if (guest.config["protection"] !== "1") return undefined;
+  return {
+    reason: "it is protected in PVE (protection: 1)",
+    remedy: "Take the protection away in PVE if it is to go.",
+  };
+}
+
+/** What goes with a guest: every volume that its configuration names, unused ones too. */
+export function volumesOf(guest: ObservedGuest): string[] {
+  const volumes: string[] = [];
+  for (const [path, storage] of Object.entries(guest.fields)) {
+    const slot = /^(?:(?:disks|mounts)\.([a-z]+\d+)|(rootfs))\.storage$/.exec(path);
+    if (!slot) continue;
+    const size = guest.fields[path.replace(/storage$/, "size")];
+    const sized = typeof size === "number" ? `${formatQuantity(size)} ` : "";
+    volumes.push(`${slot[1] ?? "rootfs"} (${sized}on ${String(storage)})`);
+  }
+  for (const [key, volume] of Object.entries(guest.config))
+    if (/^unused\d+$/.test(key)) volumes.push(`${key} (${volume})`);
+  return volumes.sort();
 }
 
 /** What a plan for a present guest was made against; another value before the first write means: plan again. */

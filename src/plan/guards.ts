@@ -1,13 +1,16 @@
 import { ProxmoorError } from "../model/errors.js";
 import type { Plan, PlanPolicy } from "./types.js";
 
-/** Stops a plan that deletes more than the policy allows: rather a question too many than a cluster too few. */
+/**
+ * Stops a plan that destroys more guests than the policy allows: rather a question too many than a cluster too few.
+ * Guests that are gone already do not count.
+ */
 export function guardPlan(plan: Plan, policy: Pick<PlanPolicy, "maxDeletes">): void {
-  const deletes = plan.summary.delete + plan.summary.replace;
+  const deletes = plan.changes.filter((change) => change.steps.some((step) => step.op === "destroy")).length;
   if (deletes > policy.maxDeletes)
     throw new ProxmoorError(
       "PLAN_GUARD",
-      `the plan would delete ${deletes} guests and at most ${policy.maxDeletes} are allowed at once`,
+      `the plan would destroy ${deletes} guests and at most ${policy.maxDeletes} are allowed at once`,
       {
         remedy: `Look at the plan with \`proxmoor diff\`; if it is right, say --max-deletes ${deletes}.`,
       },

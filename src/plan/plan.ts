@@ -1,7 +1,15 @@
 import type { DesiredState } from "../desired/types.js";
 import { compareRefs, refKey, type Ref } from "../model/ref.js";
 import type { GuestSummary, ObservedState } from "../observed/types.js";
-import { describeGuest, fingerprintOf, sightOf, type GuestContext } from "./draft.js";
+import {
+  describeGuest,
+  fingerprintOf,
+  protection,
+  sightOf,
+  unreadable,
+  volumesOf,
+  type GuestContext,
+} from "./draft.js";
 import { planGuest } from "./guest.js";
 import { orderChanges } from "./order.js";
 import type { Change, Inventory, Plan, PlanPolicy, PlanSummary, Resource, Step, StepTarget } from "./types.js";
@@ -78,8 +86,7 @@ export function planDelete(resource: Resource, observed: ObservedState): Change 
       ...base,
       action: "blocked",
       fingerprint: "blocked",
-      reason: `${sight.node} does not answer: ${sight.reason}`,
-      remedy: "Run again when the node is back.",
+      ...unreadable(sight),
     };
   if (sight.at === "absent" || (!sight.guest.identities.includes(resource.identity) && resource.phase !== "ready"))
     return { ...base, action: "delete", fingerprint: "absent", notes: ["is gone already; only the inventory changes"] };
@@ -92,6 +99,9 @@ export function planDelete(resource: Resource, observed: ObservedState): Change 
       reason: `vmid ${resource.vmid} now belongs to another guest: ${describeGuest(guest)}; ours had identity ${resource.identity}`,
       remedy: `Forget ours with \`proxmoor delete ${refKey(resource.ref)} --forget\`; the other guest is left alone.`,
     };
+  const hindrance = protection(guest);
+  if (hindrance) return { ...base, action: "blocked", fingerprint: "blocked", ...hindrance };
+  const volumes = volumesOf(guest);
   const target: StepTarget = { kind: guest.kind, vmid: guest.vmid, node: guest.node, identity: resource.identity };
   const stop: Step[] = guest.status === "stopped" ? [] : [{ op: "stop", target }];
   return {
@@ -105,6 +115,7 @@ export function planDelete(resource: Resource, observed: ObservedState): Change 
       },
     ],
     steps: [...stop, { op: "destroy", target }],
+    notes: volumes.length === 0 ? [] : [`destroys ${volumes.join(", ")}`],
     fingerprint: fingerprintOf(guest),
   };
 }

@@ -1,52 +1,45 @@
-import type { FieldValue } from "../desired/types.js";
 import { assertNever } from "../model/assert-never.js";
-import { formatQuantity } from "../model/quantity.js";
 import { refKey } from "../model/ref.js";
+import { formatValue } from "./format.js";
+import { isShrink } from "./steps.js";
 import type { Change, FieldDiff, Plan, PlanSummary } from "./types.js";
 
-const BYTES = /^(memory|swap)$|\.size$/;
 const INDENT = " ";
-
-/** A field's value as a person writes it in a manifest. */
-export function formatValue(path: string, value: FieldValue): string {
-  if (typeof value === "number" && BYTES.test(path)) return formatQuantity(value);
-  if (Array.isArray(value)) return `[${value.join(", ")}]`;
-  const text = String(value);
-  return /^$|[\n#]|^\s|\s$/.test(text) ? JSON.stringify(text) : text;
-}
 
 /** The lines of one change, in the form of a unified diff: `-` live, `+` desired, ` ` remarks. */
 function renderChange(change: Change): string[] {
   const key = refKey(change.ref);
   const place =
     change.vmid === undefined ? "" : ` (vmid ${change.vmid}${change.node === undefined ? "" : ` on ${change.node}`})`;
-  const [live, desired] = headers(change.action);
+  const [live, desired] = headers(change);
   const lines = [
-    `--- ${live ? `${key} live${place}` : "/dev/null"}`,
+    `--- ${live ? `${key} ${change.fingerprint === "absent" ? "gone" : "live"}${place}` : "/dev/null"}`,
     `+++ ${desired ? `${key} desired${live ? "" : place}` : "/dev/null"}`,
+    `@@ ${change.action} @@`,
   ];
-  lines.push(`@@ ${change.action} @@`);
   if (change.reason !== undefined) lines.push(`! ${change.reason}`);
   if (change.remedy !== undefined) lines.push(`! ${change.remedy}`);
-  const isNew = change.action === "create";
+  const isNew = !live;
   for (const diff of change.fields) lines.push(...renderField(diff, isNew));
   if (change.power) lines.push(`-power: ${change.power.from}`, `+power: ${change.power.to}`);
-  else if (isNew && change.steps.some((step) => step.op === "start")) lines.push("+power: running");
+  else if (change.action === "create")
+    lines.push(`+power: ${change.steps.some((step) => step.op === "start") ? "running" : "stopped"}`);
   for (const note of change.notes) lines.push(`${INDENT}# ${note}`);
   return lines;
 }
 
-function headers(action: Change["action"]): [live: boolean, desired: boolean] {
+function headers({ action, fingerprint, desired }: Change): [live: boolean, desired: boolean] {
   switch (action) {
     case "create":
       return [false, true];
     case "delete":
       return [true, false];
+    case "blocked":
+    case "keep":
+      return [fingerprint !== "absent", desired !== undefined];
     case "update":
     case "replace":
     case "adopt":
-    case "keep":
-    case "blocked":
       return [true, true];
     default:
       return assertNever(action);
@@ -56,10 +49,15 @@ function headers(action: Change["action"]): [live: boolean, desired: boolean] {
 function renderField(diff: FieldDiff, isNew: boolean): string[] {
   const lines: string[] = [];
   if (diff.from !== undefined) lines.push(`-${diff.path}: ${formatValue(diff.path, diff.from)}`);
-  const effect = isNew ? "" : `  # ${diff.effect}`;
+  const effect = isNew ? "" : `  # ${isShrink(diff) ? "not possible" : diff.effect}`;
   if (diff.to !== undefined) lines.push(`+${diff.path}: ${formatValue(diff.path, diff.to)}${effect}`);
-  else lines[0] = `${lines[0] ?? `-${diff.path}`}  # back to PVE's default, ${diff.effect}`;
+  else lines[0] = `${lines[0] ?? `-${diff.path}`}  # ${goes(diff.path)}, ${diff.effect}`;
   return lines;
+}
+
+function goes(path: string): string {
+  if (/^(disks|mounts)\.[a-z]+\d+$/.test(path)) return "detached";
+  return /^networks\.net\d+$/.test(path) ? "removed" : "back to PVE's default";
 }
 
 /** The last line: `3 to create, 2 to change (1 restarts), 0 to delete, 40 unchanged`. */

@@ -7,15 +7,20 @@ import type { Effect } from "./types.js";
 interface FieldRule {
   /** PVE's default; undefined where there is none (a generated MAC, all cores of the node). */
   readonly default?: FieldValue;
-  readonly effect: Effect | ((guest: ObservedGuest) => Effect);
+  /** `to` is undefined where the field, or the device, goes. */
+  readonly effect: Effect | ((guest: ObservedGuest, to: FieldValue | undefined) => Effect);
   /** Taking the field out of the manifest changes nothing (PVE generated it, or it can't be unset). */
   readonly sticky?: boolean;
 }
 
 const MIB = 2 ** 20;
 
-/** The features of `hotplug`: unset or `1` are network,disk,usb, `0` is none (BEHAVIOUR section 1). */
+/**
+ * The features of `hotplug`: unset or `1` are network,disk,usb, `0` is none (BEHAVIOUR section 1). What counts is the
+ * current value; while another one is pending the current one is not known, and none is counted on.
+ */
 function hotplugs(guest: ObservedGuest, feature: string): boolean {
+  if (guest.pending["hotplug"] !== undefined) return false;
   const value = guest.config["hotplug"] ?? "1";
   const features = value === "1" ? "network,disk,usb" : value;
   return features.split(/[,; ]/).includes(feature);
@@ -28,6 +33,24 @@ const withHotplug =
 
 /** A new or removed disk is hotplugged on scsi and virtio only; ide and sata always wait. */
 const diskPlug = (slot: string) => (/^(scsi|virtio)/.test(slot) ? withHotplug("disk") : "restart");
+
+/** Ballooning is switched on and off with the next start; its target changes at once. */
+function balloonEffect(guest: ObservedGuest, to: FieldValue | undefined): Effect {
+  return guest.config["balloon"] !== "0" && to !== "0" && guest.pending["balloon"] === undefined ? "live" : "restart";
+}
+
+function hotplugEffect(guest: ObservedGuest, to: FieldValue | undefined): Effect {
+  const waits = [guest.config["hotplug"], to].some((value) => /cpu|memory/.test(String(value)));
+  return waits || guest.pending["hotplug"] !== undefined ? "restart" : "live";
+}
+
+/** The medium of a CD drive changes at once on any bus; the drive itself comes and goes like a disk. */
+const cdEffect =
+  (slot: string) =>
+  (guest: ObservedGuest, to: FieldValue | undefined): Effect => {
+    if (guest.config[slot] !== undefined && to !== undefined) return "live";
+    return slot.startsWith("scsi") && hotplugs(guest, "disk") ? "live" : "restart";
+  };
 
 // Keys that are always live on a running VM, from the first row of BEHAVIOUR section 1; all others wait.
 const LIVE_VM_KEYS =
@@ -71,10 +94,19 @@ const VM: RuleTable = [
   [/^cloudInit\.upgrade$/, { default: true, effect: "live" }],
   [/^cloudInit\.(sshKeys|nameservers)$/, { default: [], effect: "live" }],
   [/^cloudInit\./, { effect: "live" }],
+  [/^extraConfig\.((?:ide|sata|scsi)\d+)$/, (m) => ({ effect: cdEffect(m[1] ?? "") })],
+  [/^extraConfig\.balloon$/, { effect: balloonEffect }],
+  [/^extraConfig\.hotplug$/, { effect: hotplugEffect }],
   [/^extraConfig\.tablet$/, { effect: withHotplug("usb") }],
   [/^extraConfig\.vcpus$/, { effect: withHotplug("cpu") }],
   [/^extraConfig\.(.+)$/, (m) => ({ effect: LIVE_VM_KEYS.test(m[1] ?? "") ? "live" : "restart" })],
 ];
+
+/** Device nodes of a container: new ones at once, changed and removed ones with the next start. */
+const newIsLive =
+  (key: string) =>
+  (guest: ObservedGuest, to: FieldValue | undefined): Effect =>
+    guest.config[key] === undefined && guest.pending[key] === undefined && to !== undefined ? "live" : "restart";
 
 const CONTAINER: RuleTable = [
   ...SHARED,
@@ -85,7 +117,8 @@ const CONTAINER: RuleTable = [
   [/^rootfs\.size$/, { effect: "live", sticky: true }],
   [/^rootfs\.readOnly$/, { default: false, effect: "restart" }],
   [/^rootfs\.replicate$/, { default: true, effect: "restart" }],
-  [/^mounts\.mp\d+$/, { effect: "live" }],
+  // a new mount is there at once, one that goes stays until the next start
+  [/^mounts\.mp\d+$/, { effect: (_guest, to) => (to === undefined ? "restart" : "live") }],
   [/^mounts\.mp\d+\.(storage|source)$/, { effect: "stop", sticky: true }],
   [/^mounts\.mp\d+\.size$/, { effect: "live", sticky: true }],
   [/^mounts\.mp\d+\.replicate$/, { default: true, effect: "restart" }],
@@ -100,6 +133,7 @@ const CONTAINER: RuleTable = [
   [/^unprivileged$/, { default: true, effect: "replace", sticky: true }],
   [/^nameservers$/, { default: [], effect: "restart" }],
   [/^searchDomain$/, { effect: "restart" }],
+  [/^extraConfig\.(dev\d+)$/, (m) => ({ effect: newIsLive(m[1] ?? "") })],
   [/^extraConfig\.(.+)$/, (m) => ({ effect: LIVE_CT_KEYS.test(m[1] ?? "") ? "live" : "restart" })],
 ];
 
@@ -122,14 +156,12 @@ export function isSticky(kind: Kind, path: string): boolean {
 }
 
 /**
- * What changing the field does to this guest now, as PVE's hotplug rules have it (BEHAVIOUR section 1).
- * A mount that changes or goes waits for the next start; a new one is live.
+ * What changing the field to this value (undefined: taking it out) does to this guest now, as PVE's hotplug rules
+ * have it (BEHAVIOUR section 1). A guest of unknown status may run.
  */
-export function effectOf(guest: ObservedGuest, path: string, isRemoval: boolean): Effect {
+export function effectOf(guest: ObservedGuest, path: string, to: FieldValue | undefined): Effect {
   const rule = ruleFor(guest.kind, path);
-  const effect = typeof rule.effect === "function" ? rule.effect(guest) : rule.effect;
+  const effect = typeof rule.effect === "function" ? rule.effect(guest, to) : rule.effect;
   if (effect === "replace" || effect === "stop") return effect;
-  if (guest.status !== "running" && guest.status !== "paused") return "live";
-  if (isRemoval && /^mounts\.mp\d+$/.test(path)) return "restart";
-  return effect;
+  return guest.status === "stopped" ? "live" : effect;
 }

@@ -2,6 +2,9 @@ import type { DesiredGuest, Fields } from "../desired/types.js";
 import { refKey } from "../model/ref.js";
 import { formatQuantity } from "../model/quantity.js";
 import type { ObservedGuest } from "../observed/types.js";
+import { deviceOf, hasDevice } from "./compare.js";
+import type { Hindrance } from "./draft.js";
+import { formatValue } from "./format.js";
 import type { Disruption, FieldDiff, Step, StepTarget } from "./types.js";
 
 const SIZE = /^((?:disks|mounts)\.([a-z]+\d+)|(rootfs))\.size$/;
@@ -14,22 +17,79 @@ function resizeOf(diff: FieldDiff): { disk: string; from: number; to: number } |
   return { disk, from: diff.from, to: diff.to };
 }
 
+/** The guest (or what the clone will be) that differences are to be applied to; nothing for one that is made anew. */
+type Base = Pick<ObservedGuest, "fields" | "config">;
+
 /** Why the diffs can't be applied to this guest as it is, or undefined. */
-export function obstacle(diffs: readonly FieldDiff[]): { reason: string; remedy: string } | undefined {
+export function obstacle(diffs: readonly FieldDiff[], desired: Fields, base: Base): Hindrance | undefined {
   for (const diff of diffs) {
-    const size = resizeOf(diff);
-    if (size && size.to < size.from)
-      return {
-        reason: `${size.disk} is ${formatQuantity(size.from)} and the manifest says ${formatQuantity(size.to)}: PVE can't shrink a disk`,
-        remedy: `Declare ${formatQuantity(size.from)} or more; for a smaller disk add a second one, copy the data and remove the first.`,
-      };
-    if (diff.effect === "stop")
-      return {
-        reason: `${diff.path} is ${String(diff.from)} and the manifest says ${String(diff.to)}: Proxmoor does not move volumes yet`,
-        remedy: `Declare ${String(diff.from)}, or move the volume in PVE and run again.`,
-      };
+    const found = shrinks(diff) ?? moves(diff) ?? lacksVolume(diff, desired, base) ?? takesSlot(diff, base);
+    if (found) return found;
   }
   return undefined;
+}
+
+/** True for a size that gets smaller. */
+export function isShrink(diff: FieldDiff): boolean {
+  const size = resizeOf(diff);
+  return size !== undefined && size.to < size.from;
+}
+
+function shrinks(diff: FieldDiff): Hindrance | undefined {
+  const size = resizeOf(diff);
+  if (!size || !isShrink(diff)) return undefined;
+  const [from, to] = [formatQuantity(size.from), formatQuantity(size.to)];
+  return {
+    reason: `${size.disk} is ${from} and the manifest says ${to}: PVE can't shrink a disk`,
+    remedy: `Declare ${from} or more; for a smaller disk add a second one, copy the data and remove the first.`,
+  };
+}
+
+function moves({ path, from, to, effect }: FieldDiff): Hindrance | undefined {
+  if (effect !== "stop" || to === undefined) return undefined;
+  const wanted = formatValue(path, to);
+  if (from === undefined)
+    return {
+      reason: `${path} is declared as ${wanted}, and what the guest has there is no volume of a storage`,
+      remedy: "Take the declaration out, or give the new disk another slot.",
+    };
+  const has = formatValue(path, from);
+  return {
+    reason: `${path} is ${has} and the manifest says ${wanted}: Proxmoor does not move volumes yet`,
+    remedy: `Declare ${has}, or move the volume in PVE and run again.`,
+  };
+}
+
+/** A new disk or mount needs a storage and a size; a size alone needs a disk that has one. */
+function lacksVolume({ path, from, to }: FieldDiff, desired: Fields, base: Base): Hindrance | undefined {
+  const device = deviceOf(path);
+  if (device === undefined || device.startsWith("networks.") || to === undefined) return undefined;
+  const slot = device.replace(/^.*\./, "");
+  if (hasDevice(base.fields, device))
+    return path.endsWith(".size") && from === undefined
+      ? {
+          reason: `${path} is declared, and PVE tells no size of ${slot}`,
+          remedy: `Take ${path} out of the manifest.`,
+        }
+      : undefined;
+  if (desired[`${device}.source`] !== undefined) return undefined;
+  const missing = ["storage", "size"].filter((field) => desired[`${device}.${field}`] === undefined);
+  if (missing.length === 0) return undefined;
+  return {
+    reason: `there is no ${slot} yet, and the manifest gives no ${missing.join(" and no ")} for it`,
+    remedy: `Declare ${missing.map((field) => `${device}.${field}`).join(" and ")}, or another slot.`,
+  };
+}
+
+/** A slot holds one thing: a disk, a CD drive or the cloud-init drive. */
+function takesSlot({ path, from, to }: FieldDiff, base: Base): Hindrance | undefined {
+  const slot = /^(?:extraConfig|disks)\.((?:scsi|virtio|sata|ide)\d+)(?:\.|$)/.exec(path)?.[1];
+  if (slot === undefined || from !== undefined || to === undefined || base.config[slot] === undefined) return undefined;
+  if (path.startsWith("disks.") && hasDevice(base.fields, `disks.${slot}`)) return undefined;
+  return {
+    reason: `the slot ${slot} is taken by ${base.config[slot]}`,
+    remedy: "Declare another slot.",
+  };
 }
 
 /** The writes that make the differences go away: one configure, then one resize per grown disk. */
@@ -41,6 +101,24 @@ export function updateSteps(target: StepTarget, diffs: readonly FieldDiff[]): St
     if (size) steps.push({ op: "resize", target, disk: size.disk, size: size.to });
   }
   return steps;
+}
+
+/** Why a guest can't be made from its manifest alone, or undefined. */
+export function hindersMaking(desired: DesiredGuest): Hindrance | undefined {
+  if (desired.ref.kind === "Container") {
+    if (desired.from === undefined)
+      return {
+        reason: "a container is made from an OS template and the manifest names none",
+        remedy: "Declare `from: { template: STORAGE:vztmpl/FILE }`.",
+      };
+    if (desired.fields["rootfs.storage"] === undefined || desired.fields["rootfs.size"] === undefined)
+      return {
+        reason: "a container is made with a root file system and the manifest declares none",
+        remedy: "Declare `rootfs: { storage: STORAGE, size: SIZE }`.",
+      };
+  }
+  const diffs = Object.entries(desired.fields).map(([path, to]): FieldDiff => ({ path, to, effect: "live" }));
+  return obstacle(diffs, desired.fields, { fields: {}, config: {} });
 }
 
 /** The first steps of a container or of a VM that no template gives. */
@@ -60,8 +138,12 @@ export function cloneStep(target: StepTarget, desired: DesiredGuest, template: O
   };
 }
 
-/** What people want to be asked about among the differences of a guest that exists. */
-export function disruptionsOf(desired: DesiredGuest, diffs: readonly FieldDiff[], restarts: boolean): Disruption[] {
+/** What people want to be asked about among the differences of a guest that exists; `restart` says why it restarts. */
+export function disruptionsOf(
+  desired: DesiredGuest,
+  diffs: readonly FieldDiff[],
+  restart: string | undefined,
+): Disruption[] {
   const key = refKey(desired.ref);
   const found: Disruption[] = [];
   for (const diff of diffs)
@@ -70,8 +152,7 @@ export function disruptionsOf(desired: DesiredGuest, diffs: readonly FieldDiff[]
         kind: "detach",
         text: `detach ${diff.path.replace(/^.*\./, "")} of ${key} (its volume stays as unused)`,
       });
-  const waiting = diffs.filter((diff) => diff.effect === "restart").map((diff) => diff.path);
-  if (restarts) found.push({ kind: "restart", text: `restart ${key} (${waiting.join(", ")})` });
+  if (restart !== undefined) found.push({ kind: "restart", text: `restart ${key} (${restart})` });
   return found;
 }
 
@@ -80,6 +161,8 @@ export function fieldsOfClone(template: ObservedGuest, storage: string | undefin
   const fields: Record<string, Fields[string]> = {};
   for (const [path, value] of Object.entries(template.fields)) {
     if (path === "name" || path.endsWith(".mac") || path === "description") continue;
+    // on another storage the format is what that storage has
+    if (storage !== undefined && /^disks\..*\.format$/.test(path)) continue;
     fields[path] = storage !== undefined && /^disks\..*\.storage$|^cloudInit\.storage$/.test(path) ? storage : value;
   }
   return fields;
