@@ -2,7 +2,7 @@ import { expect } from "chai";
 import type { FieldValue } from "../../../src/desired/types.js";
 import type { Kind } from "../../../src/model/ref.js";
 import type { ObservedGuest } from "../../../src/observed/types.js";
-import { formatValue } from "../../../src/plan/render.js";
+import { formatValue } from "../../../src/plan/format.js";
 import { defaultOf, effectOf, isSticky } from "../../../src/plan/rules.js";
 import { readText, sections } from "./pages.js";
 
@@ -54,15 +54,15 @@ function ruled(kind: Kind, path: string, whole: boolean): string {
 }
 
 function effectText(kind: Kind, path: string): string {
-  const usual = effectOf(guest(kind, "1"), path, false);
+  const usual = effectOf(guest(kind, "1"), path, "1");
   if (path.endsWith(".size")) return `${usual}, growth only`;
-  if (effectOf(guest(kind, "1"), path, true) !== usual)
-    return `${usual} when new, ${effectOf(guest(kind, "1"), path, true)} when detached`;
+  if (effectOf(guest(kind, "1"), path, undefined) !== usual)
+    return `${usual} when new, ${effectOf(guest(kind, "1"), path, undefined)} when detached`;
   for (const feature of ["network", "disk", "usb", "memory", "cpu"]) {
     const all = ["network", "disk", "usb"];
     const has = all.includes(feature);
     const others = has ? all.filter((one) => one !== feature) : [...all, feature];
-    const other = effectOf(guest(kind, others.join(",")), path, false);
+    const other = effectOf(guest(kind, others.join(",")), path, "1");
     if (other !== usual) return `${usual}, ${has ? "without" : "with"} hotplug \`${feature}\` ${other}`;
   }
   return usual;
