@@ -18,6 +18,7 @@ import { snapshotCalls } from "./guests/qemu/snapshots.js";
 import { statusCalls } from "./guests/qemu/status.js";
 import { indexCalls } from "./indexes.js";
 import { nodeCalls } from "./nodes/calls.js";
+import { poolCalls } from "./pools/calls.js";
 import { contentCalls } from "./storage/content-calls.js";
 import { storageCalls } from "./storage/storage-calls.js";
 import { taskCalls } from "./tasks/calls.js";
@@ -29,6 +30,7 @@ export const HANDLERS: Handlers = {
   ...optionCalls,
   ...resourceCalls,
   ...nodeCalls,
+  ...poolCalls,
   ...taskCalls,
   ...storageCalls,
   ...contentCalls,

@@ -49,16 +49,17 @@ export function guestResource(world: World, guest: Guest): Record<string, unknow
 export function storageResource(world: World, storage: StorageState, node: NodeState): Record<string, unknown> {
   const name = storage.storage;
   const figures = storageFigures(world, storage, node.name);
+  const fresh = node.online && storage.config["disable"] !== "1";
   return {
     id: `storage/${node.name}/${name}`,
     type: "storage",
     storage: name,
     node: node.name,
-    status: node.online ? "available" : "unknown",
+    status: fresh ? "available" : "unknown",
     shared: isShared(storage) ? 1 : 0,
     plugintype: storage.type,
     content: storage.config["content"] ?? "images,rootdir",
-    ...(node.online && { disk: figures.used, maxdisk: figures.total }),
+    ...(fresh && { disk: figures.used, maxdisk: figures.total }),
   };
 }
 

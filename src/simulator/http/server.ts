@@ -142,10 +142,9 @@ export class ApiServer {
       throw new PlainFault(501, "chunked transfer encoding not supported");
     if ((method === "GET" || method === "DELETE") && body.length > 0)
       throw new PlainFault(501, `Unexpected content for method '${method}'`);
-    const segments = path
+    const segments = unescape(path)
       .split("/")
-      .filter((part) => part !== "")
-      .map(unescape);
+      .filter((part) => part !== "");
     if (segments[0] !== "api2") throw new PlainFault(500, `no such file '${path}'`, `no such file '${path}'\n`);
     const format = segments[1] ?? "";
     if (format !== "json" && format !== "extjs" && format !== "html")
