@@ -14,6 +14,8 @@ export interface Connections {
   readonly begin: { readonly write: string; readonly read: string };
   /** Each connection can run one transaction at a time (SQLite). */
   readonly single: boolean;
+  /** How long units of work wait for locks, ms. */
+  readonly lockWaitMs: number;
   /** PostgreSQL: how pg_dump is called for backups; undefined: not at all. */
   readonly dump?: PgDumpSettings;
 }

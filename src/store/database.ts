@@ -3,10 +3,11 @@ import { ProxmoorError } from "../model/errors.js";
 import type { Connections } from "./connections.js";
 import { isStoreFault, isTransient, storeError } from "./errors.js";
 import { Mutex } from "./mutex.js";
-import { pause } from "./pause.js";
+import { pauseForConnection, pauseForLock } from "./pause.js";
 import type { Tx } from "./rows.js";
 
-const ATTEMPTS = 8;
+/** How often a unit of work begins again after its connection was lost. */
+const CONNECTIONS_LOST = 3;
 
 /**
  * Runs units of work, each one transaction that is rolled back on any error. Locks, serialisation failures and
@@ -60,13 +61,15 @@ export class Database {
   }
 
   private async attempts<T>(kind: "read" | "write", work: (tx: Tx) => Promise<T>): Promise<T> {
+    const deadline = performance.now() + this.connections.lockWaitMs;
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.attempt(kind, work);
       } catch (error) {
         if (!(error instanceof Retryable)) throw error;
-        if (attempt >= ATTEMPTS) throw error.fault;
-        await pause(attempt);
+        const lost = error.fault.code === "DB_UNREACHABLE";
+        if (lost ? attempt > CONNECTIONS_LOST : performance.now() >= deadline) throw error.fault;
+        await (lost ? pauseForConnection(attempt) : pauseForLock(attempt));
       }
     }
   }

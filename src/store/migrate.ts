@@ -7,7 +7,7 @@ import type { Connections } from "./connections.js";
 import { isTransient, storeError } from "./errors.js";
 import type { StoreLog } from "./logger.js";
 import { MIGRATIONS_TABLE } from "./migrations.js";
-import { pause } from "./pause.js";
+import { pauseForLock } from "./pause.js";
 import { queryRows } from "./sql.js";
 
 export interface MigrateOptions {
@@ -113,13 +113,14 @@ async function begin(on: Connections, runner: QueryRunner): Promise<void> {
   }
   // SQLite rebuilds tables to change them, which foreign keys would take for deleted rows.
   await runner.query("PRAGMA foreign_keys = OFF");
+  const deadline = performance.now() + on.lockWaitMs;
   for (let attempt = 1; ; attempt++) {
     try {
       await runner.query(on.begin.write);
       return;
     } catch (error) {
-      if (!isTransient(storeError(error)) || attempt >= 8) throw error;
-      await pause(attempt);
+      if (!isTransient(storeError(error)) || performance.now() >= deadline) throw error;
+      await pauseForLock(attempt);
     }
   }
 }

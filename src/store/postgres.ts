@@ -8,6 +8,7 @@ import { SLOW_MS, StatementLogger } from "./logger.js";
 import type { StoreLog } from "./logger.js";
 import { MIGRATIONS_TABLE } from "./migrations.js";
 import type { PgDumpSettings } from "./pg-dump.js";
+import { LOCK_WAIT_MS } from "./settings.js";
 import type { PostgresqlSettings, TlsSettings } from "./settings.js";
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -44,6 +45,7 @@ export async function openPostgresql(
     subject,
     begin: { write: "START TRANSACTION", read: "START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY" },
     single: false,
+    lockWaitMs: settings.lockWaitMs ?? LOCK_WAIT_MS,
     dump: dumpSettings(settings, address),
   };
 }
@@ -73,7 +75,10 @@ export function postgresqlDataSource(
     poolErrorHandler: (error: unknown) => {
       log({ level: "warn", message: "an idle database connection was lost", facts: { error: messageOf(error) } });
     },
-    extra: { keepAlive: true, ...searchPath(settings.schema) },
+    extra: {
+      keepAlive: true,
+      options: `-c lock_timeout=${settings.lockWaitMs ?? LOCK_WAIT_MS}${searchPath(settings.schema)}`,
+    },
   });
 }
 
@@ -97,9 +102,9 @@ function dumpSettings(settings: PostgresqlSettings, address: Address): PgDumpSet
 }
 
 /** By the search path all names stay unqualified, so one set of migrations fits every schema. */
-function searchPath(schema: string | undefined): { options?: string } {
-  if (schema === undefined) return {};
-  if (/^[a-z_][a-z0-9_]{0,62}$/.test(schema)) return { options: `-c search_path=${schema}` };
+function searchPath(schema: string | undefined): string {
+  if (schema === undefined) return "";
+  if (/^[a-z_][a-z0-9_]{0,62}$/.test(schema)) return ` -c search_path=${schema}`;
   throw new ProxmoorError("DB_CONFIG", `The database schema is named ${JSON.stringify(schema)}`, {
     remedy: "Use lower-case letters, digits and underscores, at most 63.",
   });

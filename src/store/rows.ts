@@ -1,4 +1,5 @@
 import type { QueryRunner, SelectQueryBuilder } from "typeorm";
+import { Parameters, decodeRow } from "./codec.js";
 import { queryRows } from "./sql.js";
 import type { Column, Provider, Stamps, Table } from "./entities/table.js";
 
@@ -45,59 +46,6 @@ export async function findOne<T>(
 function selection(property: string, column: Column, provider: Provider): string {
   const path = `${ALIAS}.${property}`;
   return column.type === "bigint" && provider === "sqlite" ? `CAST(${path} AS TEXT)` : path;
-}
-
-function decodeRow<T>(table: Table<T>, row: Row): T & Stamps {
-  const record: Row = {};
-  for (const [property, column] of Object.entries(table.columns)) {
-    const value = row[property];
-    if (value !== null && value !== undefined) record[property] = decode(column, value);
-  }
-  return record as T & Stamps;
-}
-
-function decode(column: Column, value: unknown): unknown {
-  switch (column.type) {
-    case "bigint":
-      return BigInt(value as string | number);
-    case "time":
-    case "int":
-    case "real":
-      return Number(value);
-    case "bool":
-      return value === true || value === 1;
-    case "json":
-      return typeof value === "string" ? JSON.parse(value) : value;
-    case "text":
-      return value;
-  }
-}
-
-function encode(column: Column, value: unknown, provider: Provider): unknown {
-  if (value === undefined || value === null) return null;
-  switch (column.type) {
-    case "bigint":
-      // As text: sqlite3 would bind a float, and the column's affinity makes an exact integer of it.
-      return typeof value === "bigint" ? value.toString() : value;
-    case "bool":
-      return provider === "sqlite" ? Number(value) : value;
-    case "json":
-      return storable(JSON.stringify(value));
-    case "text":
-      return storable(value as string);
-    case "int":
-    case "real":
-    case "time":
-      return value;
-  }
-}
-
-/** PostgreSQL holds neither NUL nor half surrogate pairs in text. */
-function storable(text: string): string {
-  return text
-    .replaceAll("\u0000", "\ufffd")
-    .replace(/(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})/gi, "$1\ufffd")
-    .replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
 }
 
 /** Lets one transaction at a time past this point; in SQLite there is one writer anyway. */
@@ -163,14 +111,14 @@ function insertStatement(
   columns: readonly (readonly [string, Column])[],
   records: readonly object[],
 ): { sql: string; values: unknown[] } {
-  const values: unknown[] = [];
+  const parameters = new Parameters(tx.provider);
   const tuples = records.map((record) => {
     const row: Row = { ...record, createdAt: tx.now, updatedAt: tx.now };
-    const places = columns.map(([property, column]) => `$${values.push(encode(column, row[property], tx.provider))}`);
+    const places = columns.map(([property, column]) => parameters.add(column, row[property]));
     return `(${places.join(", ")})`;
   });
   const names = columns.map(([, column]) => `"${column.name}"`).join(", ");
-  return { sql: `INSERT INTO "${table.name}" (${names}) VALUES ${tuples.join(", ")}`, values };
+  return { sql: `INSERT INTO "${table.name}" (${names}) VALUES ${tuples.join(", ")}`, values: parameters.values };
 }
 
 function conflictClause(columns: readonly (readonly [string, Column])[], options: InsertOptions): string {
@@ -185,19 +133,14 @@ function conflictClause(columns: readonly (readonly [string, Column])[], options
 
 /** Changes columns of the rows whose columns equal `key`; gives how many rows. An undefined value sets NULL. */
 export async function updateWhere<T>(tx: Tx, table: Table<T>, changes: Changes<T>, key: Partial<T>): Promise<number> {
-  const values: unknown[] = [];
-  const equals = (fields: object): string[] =>
-    Object.entries(fields).map(([property, value]) => {
-      const column = columnOf(table, property);
-      return `"${column.name}" = $${values.push(encode(column, value, tx.provider))}`;
-    });
-  const set = equals({ ...(changes as object), updatedAt: tx.now }).join(", ");
-  const where = equals(key).join(" AND ");
-  const result = await tx.runner.query(`UPDATE "${table.name}" SET ${set} WHERE ${where}`, values, true);
+  const parameters = new Parameters(tx.provider);
+  const set = equalities(table, { ...changes, updatedAt: tx.now }, parameters).join(", ");
+  const where = equalities(table, key, parameters).join(" AND ");
+  const result = await tx.runner.query(`UPDATE "${table.name}" SET ${set} WHERE ${where}`, parameters.values, true);
   return result.affected ?? 0;
 }
 
-/** Sets one column of many rows, named by another one, without touching updated_at. */
+/** Sets one column of many rows, named by another one. updated_at stays: what the rows say has not changed. */
 export async function markAll<T>(
   tx: Tx,
   table: Table<T>,
@@ -205,18 +148,35 @@ export async function markAll<T>(
   keys: readonly (string | number)[],
 ): Promise<void> {
   const column = columnOf(table, mark.column);
-  const by = columnOf(table, mark.by).name;
+  const by = columnOf(table, mark.by);
   for (const chunk of chunks(keys, MAX_VARIABLES)) {
-    const places = chunk.map((_, index) => `$${index + 2}`).join(", ");
-    const sql = `UPDATE "${table.name}" SET "${column.name}" = $1 WHERE "${by}" IN (${places})`;
-    await tx.runner.query(sql, [encode(column, mark.value, tx.provider), ...chunk]);
+    const parameters = new Parameters(tx.provider);
+    const value = parameters.add(column, mark.value);
+    const places = chunk.map((key) => parameters.add(by, key)).join(", ");
+    const sql = `UPDATE "${table.name}" SET "${column.name}" = ${value} WHERE "${by.name}" IN (${places})`;
+    await tx.runner.query(sql, parameters.values);
   }
+}
+
+/** `"column" = ?` for each field; undefined is NULL, to set, never to compare. */
+function equalities<T>(table: Table<T>, fields: object, parameters: Parameters): string[] {
+  return Object.entries(fields).map(([property, value]) => {
+    const column = columnOf(table, property);
+    return `"${column.name}" = ${parameters.add(column, value)}`;
+  });
 }
 
 function columnOf<T>(table: Table<T>, property: string): Column {
   const column = table.columns[property];
   if (column === undefined) throw new Error(`${table.name} has no column for ${property}`);
   return column;
+}
+
+/** Deletes the rows whose columns equal `key`. */
+export async function deleteWhere<T>(tx: Tx, table: Table<T>, key: Partial<T>): Promise<void> {
+  const parameters = new Parameters(tx.provider);
+  const where = equalities(table, key, parameters).join(" AND ");
+  await tx.runner.query(`DELETE FROM "${table.name}" WHERE ${where}`, parameters.values);
 }
 
 /** Deletes the rows whose column has one of the values, in chunks. */
@@ -226,10 +186,11 @@ export async function deleteIn<T>(
   property: keyof T & string,
   values: readonly (string | number)[],
 ): Promise<void> {
-  const { name } = columnOf(table, property);
+  const column = columnOf(table, property);
   for (const chunk of chunks(values, MAX_VARIABLES)) {
-    const places = chunk.map((_, index) => `$${index + 1}`).join(", ");
-    await tx.runner.query(`DELETE FROM "${table.name}" WHERE "${name}" IN (${places})`, [...chunk]);
+    const parameters = new Parameters(tx.provider);
+    const places = chunk.map((value) => parameters.add(column, value)).join(", ");
+    await tx.runner.query(`DELETE FROM "${table.name}" WHERE "${column.name}" IN (${places})`, parameters.values);
   }
 }
 

@@ -8,11 +8,13 @@ export interface TlsSettings {
   readonly keyFile?: string;
 }
 
-export interface CommonSettings {
+interface CommonSettings {
   /** Log every statement (never its parameters); left out: failed and slow ones only. */
   readonly logging?: boolean;
   /** Where backups before migrations go; left out: next to the SQLite file, or ~/.local/share/proxmoor/backups. */
   readonly backupFolder?: string;
+  /** How long to wait for what another program has locked, ms; 60000 when left out. */
+  readonly lockWaitMs?: number;
 }
 
 export interface SqliteSettings extends CommonSettings {
@@ -30,6 +32,9 @@ export interface PostgresqlSettings extends CommonSettings {
   readonly poolSize?: number;
   readonly tls?: TlsSettings;
 }
+
+/** As what is not said otherwise. */
+export const LOCK_WAIT_MS = 60_000;
 
 export type StoreSettings = SqliteSettings | PostgresqlSettings;
 

@@ -7,12 +7,17 @@ import { entities } from "./entities/index.js";
 import { SLOW_MS, StatementLogger } from "./logger.js";
 import type { StoreLog } from "./logger.js";
 import { MIGRATIONS_TABLE } from "./migrations.js";
+import { LOCK_WAIT_MS } from "./settings.js";
 import type { SqliteSettings } from "./settings.js";
-import { pause } from "./pause.js";
+import { pauseForLock } from "./pause.js";
 
 const MEMORY = ":memory:";
-/** SQLite waits so long by itself for another process's lock, ms; on top, whole transactions are tried again. */
-const BUSY_TIMEOUT_MS = 10_000;
+/**
+ * SQLite waits so long by itself for another process's lock, ms; then the transaction is tried again, up to lockWaitMs.
+ * Short, since each wait blocks one of libuv's four threads: five connections that waited 10 s each kept the holder of
+ * the lock from going on.
+ */
+const BUSY_TIMEOUT_MS = 100;
 
 /** Opens the file (made with mode 0600 where it is new) with a writing and a reading connection. */
 export async function openSqlite(
@@ -24,7 +29,7 @@ export async function openSqlite(
   try {
     if (settings.file !== MEMORY) await createPrivately(settings.file);
     const writer = await connect(sqliteDataSource(settings, migrations, log), opened);
-    if (settings.file !== MEMORY) await useWal(writer, log);
+    if (settings.file !== MEMORY) await useWal(writer, settings.lockWaitMs ?? LOCK_WAIT_MS, log);
     const reader = settings.file === MEMORY ? writer : await connect(sqliteDataSource(settings, [], log), opened);
     if (reader !== writer) await reader.query("PRAGMA query_only = ON");
     return {
@@ -34,6 +39,7 @@ export async function openSqlite(
       subject: settings.file,
       begin: { write: "BEGIN IMMEDIATE", read: "BEGIN" },
       single: true,
+      lockWaitMs: settings.lockWaitMs ?? LOCK_WAIT_MS,
     };
   } catch (error) {
     await Promise.all(opened.map((source) => source.destroy().catch(() => undefined)));
@@ -71,16 +77,17 @@ async function createPrivately(file: string): Promise<void> {
 }
 
 /** The switch to WAL needs the file alone and does not heed the busy timeout. */
-async function useWal(source: DataSource, log: StoreLog): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
+async function useWal(source: DataSource, lockWaitMs: number, log: StoreLog): Promise<void> {
+  const deadline = performance.now() + lockWaitMs;
+  for (let attempt = 1; ; attempt++) {
     try {
       const rows = await source.query<{ journal_mode: string }[]>("PRAGMA journal_mode = WAL");
       const mode = rows[0]?.journal_mode ?? "";
       if (mode !== "wal") log({ level: "warn", message: "no WAL on this file system", facts: { mode } });
       return;
     } catch (error) {
-      if (!isTransient(storeError(error)) || attempt >= 50) throw error;
-      await pause(attempt);
+      if (!isTransient(storeError(error)) || performance.now() >= deadline) throw error;
+      await pauseForLock(attempt);
     }
   }
 }

@@ -14,7 +14,7 @@ import type { Table } from "./entities/table.js";
 import { ensureNodes } from "./nodes.js";
 import { containerRecord, nodeRecord, nodeStorageRows, storageRecord, vmRecord } from "./observed-rows.js";
 import type { SeenGuest } from "./observed-rows.js";
-import { deleteIn, findAll, insertMany, insertNumbered, markAll, serialise } from "./rows.js";
+import { deleteIn, deleteWhere, findAll, insertMany, insertNumbered, markAll, serialise } from "./rows.js";
 import type { Tx } from "./rows.js";
 import { linkTasks } from "./task-links.js";
 
@@ -62,7 +62,7 @@ export async function syncState(tx: Tx, observed: ObservedState): Promise<SyncRe
   const nodeMerge = mergeNodes(stored, observed);
   const nodeOutcome = judge(nodeMerge);
   await writeOutcome(tx, nodes, nodeOutcome, observed.takenAt);
-  await markAll(tx, nodes, { column: "status", value: REMOVED, by: "id" }, nodeMerge.gone);
+  await insertMany(tx, nodes, removedNodes(nodeMerge), { onConflict: "update" });
   await ensureNodes(
     tx,
     [...mentionedNodes(observed, guests)].filter((name) => !stored.nodes.has(name)),
@@ -128,6 +128,10 @@ function mergeNodes(stored: Stored, observed: ObservedState): Merge<string, Node
   const before = new Map([...stored.nodes].filter(([, node]) => node.type !== undefined && node.status !== REMOVED));
   const after = observed.nodes.map((seen) => nodeRecord(seen, stored.nodes.get(seen.name), observed.takenAt));
   return { type: "node", before, after, gone: vanished(before, after, observed.complete) };
+}
+
+function removedNodes({ before, gone }: Merge<string, NodeRecord>): NodeRecord[] {
+  return [...before.values()].filter((node) => gone.includes(node.id)).map((node) => ({ ...node, status: REMOVED }));
 }
 
 function mergeStorages(stored: Stored, observed: ObservedState): Merge<string, StorageRecord> {
@@ -230,10 +234,7 @@ async function writeNodeStorage(tx: Tx, observed: ObservedState): Promise<void> 
   const stored = await findAll(tx, nodeStorage);
   for (const row of stored) {
     if (!observedIds.has(row.storageId) || wanted.has(pairKey(row))) continue;
-    await tx.runner.query(`DELETE FROM "node_storage" WHERE "node_id" = $1 AND "storage_id" = $2`, [
-      row.nodeId,
-      row.storageId,
-    ]);
+    await deleteWhere(tx, nodeStorage, { nodeId: row.nodeId, storageId: row.storageId });
   }
   const before = new Map(stored.map((row) => [pairKey(row), row]));
   const changed = rows.filter((row) => {
