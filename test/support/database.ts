@@ -3,8 +3,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
-import { openStore } from "../../src/store/index.js";
+import sqlite3 from "sqlite3";
+import type { Connections, Migrations } from "../../src/store/connections.js";
+import { Database } from "../../src/store/database.js";
+import { openStoreWith } from "../../src/store/index.js";
 import type { Store, StoreOptions, StoreSettings } from "../../src/store/index.js";
+import { MIGRATIONS } from "../../src/store/migrations.js";
+import { openPostgresql } from "../../src/store/postgres.js";
+import { openSqlite } from "../../src/store/sqlite.js";
 import { postgresUrl } from "./postgres.js";
 
 type Provider = StoreSettings["provider"];
@@ -15,7 +21,13 @@ export interface TestDatabase {
   readonly settings: StoreSettings;
   readonly folder: string;
   /** Opens it, by default with a clock that stands at 2026-01-02T03:04:05.678Z. Closed after the test. */
-  open(options?: Partial<StoreOptions>): Promise<Store>;
+  open(
+    options?: Partial<StoreOptions> & { migrations?: Migrations; settings?: Partial<StoreSettings> },
+  ): Promise<Store>;
+  /** Its bare connections, not migrated. Closed after the test. */
+  connect(migrations?: Migrations): Promise<Connections>;
+  /** Runs SQL beside the store and gives the rows. */
+  sql(text: string): Promise<Record<string, unknown>[]>;
 }
 
 export const NOW = Date.parse("2026-01-02T03:04:05.678Z");
@@ -44,29 +56,56 @@ async function makeDatabase(provider: Provider, cleanups: (() => Promise<void>)[
     provider,
     settings,
     folder,
-    open: async (options = {}) => {
-      const store = await openStore(settings, { now: () => NOW, ...options });
+    open: async ({ migrations = MIGRATIONS, settings: more, ...options } = {}) => {
+      const all = { ...settings, ...more } as StoreSettings;
+      const store = await openStoreWith(migrations, all, { now: () => NOW, ...options });
       cleanups.push(() => store.close());
       return store;
     },
+    connect: async (migrations = MIGRATIONS) => {
+      const log = (): void => undefined;
+      const connections = await (settings.provider === "sqlite"
+        ? openSqlite(settings, migrations, log)
+        : openPostgresql(settings, migrations, log));
+      cleanups.push(() => new Database(connections, () => NOW).close());
+      return connections;
+    },
+    sql: (text) =>
+      settings.provider === "sqlite" ? sqliteQuery(settings.file, text) : postgresQuery(settings.url, text),
   };
 }
 
 async function createDatabase(cleanups: (() => Promise<void>)[]): Promise<string> {
   const maintenance = await postgresUrl();
   const name = `test_${randomUUID().replaceAll("-", "")}`;
-  await command(maintenance, `CREATE DATABASE ${name}`);
-  cleanups.push(() => command(maintenance, `DROP DATABASE ${name} WITH (FORCE)`));
+  await postgresQuery(maintenance, `CREATE DATABASE ${name}`);
+  cleanups.push(async () => {
+    await postgresQuery(maintenance, `DROP DATABASE ${name} WITH (FORCE)`);
+  });
   return Object.assign(new URL(maintenance), { pathname: `/${name}` }).href;
 }
 
-/** Runs SQL on a PostgreSQL server, beside the store. */
-async function command(url: string, sql: string): Promise<void> {
+async function postgresQuery(url: string, sql: string): Promise<Record<string, unknown>[]> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(sql);
+    const result = await client.query<Record<string, unknown>>(sql);
+    return result.rows;
   } finally {
     await client.end();
+  }
+}
+
+/** On a connection of its own, as another program would. */
+export async function sqliteQuery(file: string, sql: string): Promise<Record<string, unknown>[]> {
+  const connection = await new Promise<sqlite3.Database>((resolve, reject) => {
+    const opened = new sqlite3.Database(file, (error) => (error === null ? resolve(opened) : reject(error)));
+  });
+  try {
+    return await new Promise((resolve, reject) =>
+      connection.all<Record<string, unknown>>(sql, (error, rows) => (error === null ? resolve(rows) : reject(error))),
+    );
+  } finally {
+    await new Promise((resolve) => connection.close(resolve));
   }
 }
