@@ -124,7 +124,7 @@ describeStore("Migrations", (database) => {
     const connections = await db.connect(LATER);
     await migrate(connections, { backupFolder: db.folder, now: () => NOW, log });
     const orphan = "INSERT INTO node_storage VALUES ('nowhere', 'nothing', '1', 1, 1, 1, 1, 1)";
-    const error = await connections.writer.query(orphan).catch((e: unknown) => storeError(e));
+    const error: unknown = await connections.writer.query(orphan).catch((e: unknown) => storeError(e));
     expect(error).deep.include({ code: "DB_FOREIGN_KEY" });
   });
 

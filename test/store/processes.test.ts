@@ -5,13 +5,13 @@ import { storeProcess } from "../support/store-process.js";
 
 describeStore("Two processes on one database", (database) => {
   it("write and read at once: 8 writers and 4 readers, nothing lost", async () => {
-    const { settings, open } = await database();
+    const db = await database();
     const job = { do: "work", writers: 4, readers: 2, rounds: 5 } as const;
     // Both find an empty database, so they race for the migration as well.
-    const processes = ["a", "b"].map((name) => storeProcess(settings, { ...job, name }));
+    const processes = ["a", "b"].map((name) => storeProcess(db.settings, { ...job, name }));
     await Promise.all(processes.map((one) => one.done()));
 
-    const store = await open();
+    const store = await db.open();
     const rows = await store.tasks.list();
     expect(rows.map((row) => row.status).join(" ")).equal(Array.from({ length: 40 }, () => "OK").join(" "));
     expect(new Set(rows.map((row) => row.upid)).size).equal(40);
@@ -19,19 +19,19 @@ describeStore("Two processes on one database", (database) => {
   });
 
   it("open a new database at once: one migrates, the others wait", async () => {
-    const { settings, open } = await database();
-    const processes = [1, 2, 3].map(() => storeProcess(settings, { do: "open" }));
+    const db = await database();
+    const processes = [1, 2, 3].map(() => storeProcess(db.settings, { do: "open" }));
     await Promise.all(processes.map((one) => one.done()));
-    expect(await (await open()).tasks.list()).deep.equal([]);
+    expect(await (await db.open()).tasks.list()).deep.equal([]);
   });
 
   it("survive kill -9 of one in the middle of a sync: the database holds the last whole one", async () => {
-    const { settings, open } = await database();
-    const process = storeProcess(settings, { do: "sync forever", guests: 2000 });
+    const db = await database();
+    const process = storeProcess(db.settings, { do: "sync forever", guests: 2000 });
     await process.printed("round 2");
     await process.kill();
 
-    const store = await open();
+    const store = await db.open();
     const vms = await store.state.vms();
     const rounds = new Set(vms.map((vm) => vm.config?.["round"]));
     expect([vms.length, rounds.size]).deep.equal([2000, 1]);
