@@ -1,5 +1,4 @@
-import { open } from "node:fs/promises";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, open, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { QueryRunner } from "typeorm";
@@ -36,12 +35,15 @@ export async function backUp(
     return on.provider === "sqlite" ? await copySqlite(on, options) : await dumpPostgresql(on, runner, options);
   } catch (error) {
     const fault = storeError(error, on.subject);
-    throw new ProxmoorError(fault.code, `The backup before the migration failed: ${fault.message}`, {
-      subject: fault.subject,
-      remedy: fault.remedy ?? "Nothing was migrated; make room or set another folder for backups.",
-      retry: fault.retry,
-      cause: fault.cause,
-    });
+    throw new ProxmoorError(
+      fault.code === "DB_FULL" || fault.code === "DB_CORRUPT" ? fault.code : "DB_MIGRATION",
+      `The backup before the migration failed: ${messageOf(fault.cause ?? error)}`,
+      {
+        subject: on.subject,
+        remedy: "Nothing was migrated. Make room, or set a folder for backups that this user may write to.",
+        cause: fault.cause,
+      },
+    );
   }
 }
 
@@ -128,10 +130,7 @@ async function reserve(folder: string, name: string, suffix: string, now: number
       await (await open(path, "wx", 0o600)).close();
       return path;
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code !== "EEXIST" || attempt >= 100) {
-        throw new ProxmoorError("DB_MIGRATION", `${path} can't be written: ${messageOf(error)}`, { cause: error });
-      }
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST" || attempt >= 100) throw error;
     }
   }
 }

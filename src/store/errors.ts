@@ -72,6 +72,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   SQLITE_FULL: FULL,
   SQLITE_CANTOPEN: CANT_OPEN,
   EISDIR: CANT_OPEN,
+  EEXIST: CANT_OPEN,
   ENOTDIR: CANT_OPEN,
   ENOENT: CANT_OPEN,
   EACCES: CANT_OPEN,
@@ -102,9 +103,17 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   XX002: CORRUPT,
 };
 
-/** Connection faults that have no code of their own. */
-const LOST =
-  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|connection ended unexpectedly/i;
+/** Connection faults that have no code of their own; the last is TypeORM's, once it saw its connection break. */
+const LOST = new RegExp(
+  [
+    "connection terminated",
+    "connection ended unexpectedly",
+    "timeout exceeded when trying to connect",
+    "client has encountered a connection error",
+    "query runner already released",
+  ].join("|"),
+  "i",
+);
 
 /**
  * The error a driver (or TypeORM around it) threw, as a ProxmoorError with a DB_ code. A ProxmoorError stays itself.

@@ -1,4 +1,4 @@
-import { readFile, readdir, stat } from "node:fs/promises";
+import { readFile, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { TableColumn } from "typeorm";
@@ -186,5 +186,20 @@ describeStore("Migrations", (database) => {
     expect(text).contain("4611686018427387904");
     expect(text).contain("Initial1764000000000");
     expect(text).not.contain("AddRack");
+  });
+
+  it("do not begin where the backup can't be made", async () => {
+    const db = await database();
+    await fill(db);
+    const before = await contents(db);
+    const file = join(db.folder, "file");
+    await writeFile(file, "");
+    const error = await db
+      .open({ migrations: LATER, settings: { backupFolder: join(file, "backups") } })
+      .catch((e: unknown) => e);
+    expect(error).deep.include({ code: "DB_MIGRATION" });
+    expect(String(error)).match(/The backup before the migration failed: ENOTDIR/);
+    expect(await contents(db)).equal(before);
+    await (await db.open({ migrations: LATER })).close();
   });
 });

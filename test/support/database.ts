@@ -32,9 +32,13 @@ export interface TestDatabase {
 
 export const NOW = Date.parse("2026-01-02T03:04:05.678Z");
 
-/** Runs a suite on SQLite and on PostgreSQL. `database()` gives each test a fresh database. */
-export function describeStore(name: string, suite: (database: () => Promise<TestDatabase>) => void): void {
-  for (const provider of ["sqlite", "postgresql"] as const) {
+/** Runs a suite on SQLite and on PostgreSQL (or on one, what only it has). `database()` gives each test a fresh one. */
+export function describeStore(
+  name: string,
+  suite: (database: () => Promise<TestDatabase>) => void,
+  providers: readonly Provider[] = ["sqlite", "postgresql"],
+): void {
+  for (const provider of providers) {
     describe(`${name} (${provider})`, () => {
       const cleanups: (() => Promise<void>)[] = [];
       afterEach(async () => {
