@@ -79,7 +79,7 @@ async function undo(database: TestDatabase, migrations: typeof LATER): Promise<s
 }
 
 async function schemaChanges(database: TestDatabase): Promise<string[]> {
-  const source = dataSource(database.settings);
+  const source = dataSource(database.settings, log);
   await source.initialize();
   try {
     const { upQueries } = await source.driver.createSchemaBuilder().log();
