@@ -1,4 +1,7 @@
+import { aclCalls } from "./access/acl.js";
+import { domainCalls } from "./access/domains.js";
 import { ticketCalls } from "./access/ticket.js";
+import { userCalls } from "./access/users.js";
 import type { Handlers } from "./call.js";
 import { optionCalls } from "./cluster/options.js";
 import { resourceCalls } from "./cluster/resources.js";
@@ -27,6 +30,9 @@ import { taskCalls } from "./tasks/calls.js";
 export const HANDLERS: Handlers = {
   ...indexCalls,
   ...ticketCalls,
+  ...userCalls,
+  ...aclCalls,
+  ...domainCalls,
   ...optionCalls,
   ...resourceCalls,
   ...nodeCalls,

@@ -15,7 +15,7 @@ const INDEXES: Readonly<Record<string, readonly [string, string]>> = {
   "/cluster/firewall": ["name", "aliases rules options groups ipset macros refs"],
   "/nodes/{node}": [
     "name",
-    "aplinfo apt capabilities ceph certificates config disks dns firewall hardware hosts journal lxc migrateall netstat network qemu query-oci-repo-tags query-url-metadata replication report rrd rrddata scan sdn services spiceshell startall status stopall storage subscription suspendall syslog tasks termproxy time version vncshell vncwebsocket vzdump wakeonlan",
+    "aplinfo apt capabilities ceph certificates config disks dns firewall hardware hosts journal lxc migrateall netstat network qemu query-oci-repo-tags query-url-metadata replication report rrd rrddata scan sdn services spiceshell startall status stopall storage subscription suspendall syslog tasks termproxy time version vncshell vzdump wakeonlan",
   ],
   "/nodes/{node}/capabilities": ["name", "qemu"],
 };

@@ -11,7 +11,7 @@ const ROOT_PRIVILEGES: Privileges = new Map(ALL_PRIVILEGES.map((name) => [name, 
 /** PVE's `normalize_path`; undefined for what is no ACL path. */
 export function normalisePath(path: string): string | undefined {
   const clean = `/${path.replace(/^\/+|\/+$/g, "").replace(/\/+/g, "/")}`;
-  return /^[A-Za-z0-9.\-_/]+$/.test(clean) ? clean : undefined;
+  return /^[\p{L}\p{N}.\-_/]+$/u.test(clean) ? clean : undefined;
 }
 
 /** What a log-in holds on a path (BEHAVIOUR section 2): deepest entry wins, tokens are cut to their own entries. */

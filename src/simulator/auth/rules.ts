@@ -1,9 +1,9 @@
-import { ApiFault, deny } from "../fault.js";
+import { ApiFault, deny, fail } from "../fault.js";
 import type { State } from "../state/model.js";
-import type { Params } from "../table/check.js";
+import { splitList, type Params } from "../table/check.js";
 import type { Rule } from "../table/table.js";
-import { isRoot, parseLogin, type Login } from "./login.js";
-import { holds, normalisePath, privilegesOn, require } from "./privileges.js";
+import { isRoot, type Login } from "./login.js";
+import { holds, normalisePath, require } from "./privileges.js";
 
 interface Question {
   readonly state: State;
@@ -58,7 +58,8 @@ function passes(rule: readonly unknown[], question: Question): boolean {
     checkExpression(rule, question);
     return true;
   } catch (error) {
-    if (error instanceof ApiFault && error.status === 403) return false;
+    // inside an "or" an unknown user is a missing right as well
+    if (error instanceof ApiFault && (error.status === 403 || error.message.startsWith("no such user"))) return false;
     throw error;
   }
 }
@@ -89,10 +90,18 @@ function checkPermModify(template: string, { state, login, params }: Question): 
   require(state, login, path, names, true);
 }
 
+/** PVE's `verify_username`: a name without realm is a plain error, not a missing right. */
+function verifyUser(userid: string): void {
+  if (userid.length < 3) fail(`user name '${userid}' is too short`);
+  if (!/^[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+$/.test(userid))
+    fail(`value '${userid}' does not look like a valid user name`);
+}
+
 function checkUserParam(test: string, { state, login, params }: Question): void {
   const userid = text(params, "userid");
+  verifyUser(userid);
   if (test === "self") {
-    if (login.tokenid !== undefined || userid !== login.userid) deny();
+    if (userid !== login.name) deny();
     return;
   }
   const realm = /@([^@]+)$/.exec(userid)?.[1] ?? "";
@@ -101,36 +110,17 @@ function checkUserParam(test: string, { state, login, params }: Question): void 
 
 function checkUserGroup(rest: readonly unknown[], { state, login, params }: Question): void {
   const [names, ...options] = rest as [string[], ...string[]];
-  const groupsParam = options[0] === "groups_param" ? (options[1] ?? "create") : undefined;
-  if (holds(state, login, "/access/groups", names, true) && groupsParam === undefined) return;
-  const given = text(params, "groups")
-    .split(/[,;\s\0]+/)
-    .filter((group) => group !== "");
-  if (groupsParam === "create") {
-    if (given.length === 0) require(state, login, "/access/groups", names, true);
-    for (const group of given) require(state, login, `/access/groups/${group}`, names, true);
-    return;
+  const groupsParam = options[0] === "groups_param" ? (options[1] ?? "update") : undefined;
+  const userid = text(params, "userid");
+  verifyUser(userid);
+  const user = state.access.users[userid];
+  if (groupsParam !== "create" && user === undefined) fail(`no such user ('${userid}')`);
+  if (holds(state, login, "/access/groups", names, true)) return;
+  const mayIn = (group: string): boolean => holds(state, login, `/access/groups/${group}`, names, true);
+  if (groupsParam !== undefined) {
+    const given = splitList(text(params, "groups"));
+    if (given.length === 0) deny(`/access/groups, ${names.join("|")}`);
+    for (const group of given) if (!mayIn(group)) deny(`/access/groups/${group}, ${names.join("|")}`);
   }
-  const groups = state.access.users[text(params, "userid")]?.groups ?? [];
-  const allowed =
-    holds(state, login, "/access/groups", names, true) ||
-    groups.some((group) => holds(state, login, `/access/groups/${group}`, names, true));
-  if (!allowed) deny(`/access/groups, ${names.join("|")}`);
-  if (groupsParam === "update")
-    for (const group of given) require(state, login, `/access/groups/${group}`, names, true);
-}
-
-/** Whether another login's permissions may be shown to this one. */
-export function permissionsOf(
-  state: State,
-  name: string,
-  paths: readonly string[],
-): Record<string, Record<string, 0 | 1>> {
-  const login = parseLogin(name, "inside");
-  const out: Record<string, Record<string, 0 | 1>> = {};
-  for (const path of paths) {
-    const held = privilegesOn(state, login, path);
-    if (held.size > 0) out[path] = Object.fromEntries([...held].map(([key, propagate]) => [key, propagate ? 1 : 0]));
-  }
-  return out;
+  if (groupsParam !== "create" && user?.groups.some(mayIn) !== true) deny();
 }

@@ -12,13 +12,17 @@ import { nodeFigures } from "../nodes/figures.js";
 import type { World } from "../world.js";
 
 /** PVE's `extract_vm_stats`: a guest as `/cluster/resources` and pools show it. */
-export function guestResource(world: World, guest: Guest): Record<string, unknown> {
+export function guestResource(
+  world: World,
+  guest: Guest,
+  showPool: (pool: string) => boolean,
+): Record<string, unknown> {
   const { config, kind } = guest;
   const node = world.node(guest.node);
   const base = { id: `${kind}/${guest.vmid}`, type: kind, vmid: guest.vmid, node: guest.node };
   const pool = poolOfGuest(world.state, guest.vmid);
   const marks = {
-    ...(pool !== undefined && { pool }),
+    ...(pool !== undefined && showPool(pool) && { pool }),
     ...(config["tags"] !== undefined && { tags: config["tags"] }),
     ...(config["lock"] !== undefined && { lock: config["lock"] }),
   };
@@ -36,7 +40,7 @@ export function guestResource(world: World, guest: Guest): Record<string, unknow
     maxcpu: qemu ? shownCpus(world, guest) : lxcCpus(world, guest),
     mem: figures.mem,
     maxmem: qemu ? memoryBytes(config) : lxcMemory(guest),
-    ...(qemu && { memhost: figures.mem }),
+    memhost: qemu ? figures.mem : 0,
     disk: qemu ? 0 : lxcDiskUsed(world, guest),
     maxdisk: qemu ? bootDiskSize(config) : lxcDiskSize(guest),
     netin: figures.netin,
@@ -82,7 +86,7 @@ function poolResource(world: World, name: string): Record<string, unknown> {
   for (const vmid of state.pools[name]?.vms ?? []) {
     const guest = world.guest(vmid);
     if (guest?.run === undefined) continue;
-    const row = guestResource(world, guest);
+    const row = guestResource(world, guest, () => false);
     for (const key of ["maxmem", "mem", "maxcpu", "cpu", "uptime"])
       sums[key] = key === "uptime" ? Math.max(sums[key] ?? 0, Number(row[key])) : (sums[key] ?? 0) + Number(row[key]);
   }
@@ -108,23 +112,14 @@ function resources(call: Call): unknown {
       if (call.holds(`/pool/${name}`, ["Pool.Audit"])) rows.push(poolResource(world, name));
   if (type === undefined || type === "vm")
     for (const guest of Object.values(state.guests))
-      if (call.holds(`/vms/${guest.vmid}`, ["VM.Audit"])) rows.push(guestResource(world, guest));
+      if (call.holds(`/vms/${guest.vmid}`, ["VM.Audit"]))
+        rows.push(guestResource(world, guest, (pool) => call.holds(`/pool/${pool}`, ["Pool.Audit"])));
   if (type === undefined || type === "node") rows.push(...nodes.map((node) => nodeResource(call, node)));
   if (type === undefined || type === "storage") rows.push(...storageRows(call, nodes));
-  if (type === undefined || type === "sdn")
-    for (const node of nodes)
-      if (call.holds("/sdn/zones/localnetwork", ["SDN.Audit"]))
-        rows.push(type === "sdn" ? sdnRow(node.name) : zone(node.name));
+  if (type === undefined)
+    for (const node of nodes) if (call.holds("/sdn/zones/localnetwork", ["SDN.Audit"])) rows.push(zone(node.name));
   return rows;
 }
-
-const sdnRow = (node: string): Record<string, unknown> => ({
-  id: `sdn/${node}/localnetwork`,
-  type: "sdn",
-  sdn: "localnetwork",
-  node,
-  status: "ok",
-});
 
 function storageRows(call: Call, nodes: readonly NodeState[]): Record<string, unknown>[] {
   const rows: Record<string, unknown>[] = [];

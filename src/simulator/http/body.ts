@@ -27,14 +27,13 @@ function text2hex(bytes: Buffer, at: number): number | undefined {
   return /^[0-9a-fA-F]{2}$/.test(digits) ? Number.parseInt(digits, 16) : undefined;
 }
 
-/** Parameters of a query or form; repeated names become lists, a name without `=` is no parameter. */
+/** Parameters of a query or form; repeated names become lists, a name without `=` is empty. */
 export function parseForm(text: string): Params {
   const params: Params = {};
   for (const pair of text.split(/[&;]/)) {
     const at = pair.indexOf("=");
-    if (at < 0) continue;
-    const name = unescape(pair.slice(0, at).replaceAll("+", " "));
-    add(params, name, unescape(pair.slice(at + 1).replaceAll("+", " ")));
+    const name = unescape((at < 0 ? pair : pair.slice(0, at)).replaceAll("+", " "));
+    if (name !== "") add(params, name, at < 0 ? "" : unescape(pair.slice(at + 1).replaceAll("+", " ")));
   }
   return params;
 }

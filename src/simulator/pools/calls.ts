@@ -1,17 +1,8 @@
 import type { Call, Handlers } from "../call.js";
 import { guestResource, storageResource } from "../cluster/resources.js";
-import { ApiFault, fail } from "../fault.js";
+import { within } from "../access/users.js";
+import { fail } from "../fault.js";
 import type { Pool } from "../state/model.js";
-
-/** PVE locks users and pools for a change; what fails inside has the change's name before it. */
-function within<T>(prefix: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    if (error instanceof ApiFault && error.status === 500) fail(`${prefix}: ${error.message}`);
-    throw error;
-  }
-}
 
 const poolOf = (call: Call): Pool => {
   const name = call.need("poolid");
@@ -24,7 +15,7 @@ function members(call: Call, pool: Pool): Record<string, unknown>[] {
   for (const vmid of [...pool.vms].sort((a, b) => a - b)) {
     const guest = call.world.guest(vmid);
     if (guest === undefined || (type !== undefined && type !== guest.kind)) continue;
-    const { pool: _own, ...row } = guestResource(call.world, guest);
+    const { tags: _tags, ...row } = guestResource(call.world, guest, () => false);
     rows.push(row);
   }
   const node = call.world.node(call.node);

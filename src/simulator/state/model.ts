@@ -86,8 +86,8 @@ export interface Guest {
   pendingDelete: Record<string, boolean>;
   /** Config sections of snapshots, with snaptime, parent, description among the keys. */
   snapshots: Record<string, Record<string, string>>;
-  /** What the cloud-init drive holds since it was last written; undefined when never. */
-  cloudInit?: Record<string, string> | undefined;
+  /** What the cloud-init drive still holds of keys that changed since; null for one that was not there. */
+  cloudInit?: Record<string, string | null> | undefined;
   run?: Running | undefined;
   createdAt: number;
 }

@@ -59,6 +59,7 @@ export function hasFeature(
   const file = isFileStorage(type);
   switch (feature) {
     case "snapshot":
+      if (volume.isBase) return false;
       return file ? volume.format === "qcow2" : ["lvmthin", "zfspool", "zfs", "rbd"].includes(type);
     case "clone":
       return volume.isBase && type !== "lvm" && (!file || volume.format !== "subvol");

@@ -54,6 +54,7 @@ export function allocate(world: World, wanted: NewVolume): Volume {
   const storage = storageOf(world.state, wanted.storage);
   const name = wanted.name ?? freeName(world.state, storage, wanted);
   const volname = isFileStorage(storage.type) ? `${wanted.vmid}/${name}` : name;
+  parseVolname(storage.type, volname);
   const base = wanted.base === undefined ? "" : basePrefix(storage, wanted.base);
   const volume: Volume = {
     volid: `${storage.storage}:${base}${volname}`,

@@ -10,19 +10,24 @@ const KEYS = /^(cicustom|cipassword|citype|ciuser|ciupgrade|nameserver|searchdom
 
 export const isCloudInitKey = (key: string): boolean => KEYS.test(key);
 
-/** What the drive was written from: the keys of cloud-init, and name and networks, which it holds too. */
-function contents(config: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(config).filter(([key]) => isCloudInitKey(key) || isNetKey(key) || key === "name"),
-  );
+/** Keys whose change makes the drive stale: cloud-init's own, and name and networks, which it holds too. */
+const isRecorded = (key: string): boolean => isCloudInitKey(key) || isNetKey(key) || key === "name";
+
+const hasDrive = (guest: Guest): boolean =>
+  Object.entries(guest.config).some(([key, value]) => isDriveKey(key) && isCloudInit(drive(key, value)));
+
+/** Writes the cloud-init drive, if there is one: what was recorded as changed is in it now. */
+export function writeCloudInit(world: World, guest: Guest): void {
+  if (!hasDrive(guest)) return;
+  delete guest.cloudInit;
+  world.guestChanged(guest);
 }
 
-/** Writes the cloud-init drive, if there is one. */
-export function writeCloudInit(world: World, guest: Guest): void {
-  const has = Object.entries(guest.config).some(([key, value]) => isDriveKey(key) && isCloudInit(drive(key, value)));
-  if (!has) return;
-  guest.cloudInit = contents(guest.config);
-  world.guestChanged(guest);
+/** Remembers what the drive still holds of a key that changes under a running VM; null for one that is new. */
+export function recordCloudInit(guest: Guest, key: string): void {
+  if (!isRecorded(key) || !hasDrive(guest)) return;
+  guest.cloudInit ??= {};
+  if (guest.cloudInit[key] === undefined) guest.cloudInit[key] = guest.config[key] ?? null;
 }
 
 interface Row {
@@ -34,19 +39,18 @@ interface Row {
 
 /** The rows of GET cloudinit: what the drive holds and what the config has newer. */
 export function cloudInitRows(guest: Guest): Row[] {
-  const now = contents(guest.config);
-  const held = guest.cloudInit ?? now;
-  const show = (key: string, value: string): string => (key === "cipassword" ? "**********" : value);
+  const { config } = guest;
+  const held = guest.cloudInit ?? {};
+  const show = (key: string): string => (key === "cipassword" ? "**********" : (config[key] ?? ""));
   const rows: Row[] = [];
-  for (const key of new Set([...Object.keys(held), ...Object.keys(now)])) {
-    const [value, pending] = [held[key], now[key]];
-    const changed = value !== pending;
-    if (!changed && (isNetKey(key) || key === "name" || /^ipconfig/.test(key))) continue;
-    const row: Row = { key };
-    if (value !== undefined) row.value = show(key, value);
-    if (changed && pending !== undefined) row.pending = show(key, pending);
-    if (changed && pending === undefined) row.delete = 1;
-    rows.push(row);
+  for (const key of Object.keys(held)) {
+    if (config[key] === undefined) rows.push({ key, delete: 1 });
+    else if (held[key] === null) rows.push({ key, pending: show(key) });
+  }
+  for (const key of Object.keys(config)) {
+    if (!isCloudInitKey(key) || key.startsWith("ipconfig") || held[key] === null) continue;
+    const old = held[key];
+    rows.push(old === undefined ? { key, value: show(key) } : { key, value: old, pending: show(key) });
   }
   return rows;
 }

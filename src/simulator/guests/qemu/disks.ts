@@ -33,8 +33,8 @@ export function checkDrives(call: Call, scope: Scope, params: Readonly<Record<st
     }
     const created = NEW_DISK.exec(file);
     const source = parts["import-from"];
-    if (isCloudInit(parts)) checkNewVolume(call, file.split(":")[0] ?? "");
-    else if (!isCdrom(parts) && created !== null) checkNewVolume(call, created[1] ?? "");
+    if (/^[^/:\s]+:cloudinit$/.test(file)) continue;
+    if (!isCdrom(parts) && created !== null) checkNewVolume(call, created[1] ?? "");
     else checkExisting(call, { scope, key, parts });
     if (source !== undefined) checkImport(call, { scope, key, parts, source });
   }

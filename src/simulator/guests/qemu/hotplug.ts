@@ -2,7 +2,7 @@ import { ApiFault, fail, faultText } from "../../fault.js";
 import type { Guest } from "../../state/model.js";
 import { partsOf } from "../../table/check.js";
 import type { World } from "../../world.js";
-import { writeCloudInit } from "./cloud-init.js";
+import { recordCloudInit, writeCloudInit } from "./cloud-init.js";
 import { bootOrder, drive, isCdrom, isCloudInit, isDriveKey } from "./drives.js";
 import { isNetKey, parseNet } from "./nets.js";
 import { registerUnused } from "./unused.js";
@@ -45,7 +45,11 @@ export interface Applying {
 export function hotplugPending(applying: Applying, modified: ReadonlySet<string>): Record<string, string> {
   const { guest, world } = applying;
   const errors: Record<string, string> = {};
-  for (const key of Object.keys(guest.pending)) if (isAtOnce(key)) commit(guest, key);
+  for (const key of Object.keys(guest.pending))
+    if (isAtOnce(key)) {
+      recordCloudInit(guest, key);
+      commit(guest, key);
+    }
   const features = hotplugFeatures(guest.config["hotplug"]);
   const attempt = (key: string, action: () => void): void => {
     try {
@@ -59,6 +63,7 @@ export function hotplugPending(applying: Applying, modified: ReadonlySet<string>
     if (!modified.has(key)) continue;
     attempt(key, () => {
       unplug(applying, key, features);
+      recordCloudInit(guest, key);
       delete guest.config[key];
       delete guest.pendingDelete[key];
     });
@@ -67,6 +72,7 @@ export function hotplugPending(applying: Applying, modified: ReadonlySet<string>
     if (!modified.has(key)) continue;
     attempt(key, () => {
       plug(applying, key, features);
+      recordCloudInit(guest, key);
       commit(guest, key);
     });
   }

@@ -116,7 +116,7 @@ function checkBalloon(guest: Guest, set: Readonly<Record<string, string>>): void
 /** The work itself: into the pending part, then live or cold. @throws 400 where hotplug fails */
 export function applyChange(call: Call, guest: Guest, change: Change, log: TaskLog): void {
   const modified = new Set<string>();
-  let order = bootOrder({ ...guest.config, ...guest.pending });
+  let order = bootOrder(guest.config);
   if (change.remove.includes("boot")) order = [];
   const setOrder = (next: string[]): void => {
     order = next;
@@ -131,18 +131,32 @@ export function applyChange(call: Call, guest: Guest, change: Change, log: TaskL
       continue;
     }
     modified.add(key);
-    if (order.includes(key)) setOrder(order.filter((device) => device !== key));
-    removeKey(call, guest, { key, value: known, force: change.force });
+    untorn(guest, () => {
+      if (order.includes(key)) setOrder(order.filter((device) => device !== key));
+      removeKey(call, guest, { key, value: known, force: change.force });
+    });
   }
   for (const [key, value] of Object.entries(change.set)) {
     modified.add(key);
     if (guest.pending[key] === value) continue;
-    setKey(call, guest, { key, value, change, log });
+    untorn(guest, () => setKey(call, guest, { key, value, change, log }));
     if (isDriveKey(key) && order.length > 0 && isCdrom(drive(key, value), true) && !order.includes(key))
       setOrder([...order, key]);
     delete guest.pendingDelete[key];
   }
   finish(call, guest, modified);
+}
+
+/** PVE writes the file after each key: a key that is refused leaves what the keys before it made. */
+function untorn(guest: Guest, action: () => void): void {
+  const { config, pending, pendingDelete } = guest;
+  const before = { config: { ...config }, pending: { ...pending }, pendingDelete: { ...pendingDelete } };
+  try {
+    action();
+  } catch (error) {
+    Object.assign(guest, before);
+    throw error;
+  }
 }
 
 interface Removal {
@@ -154,7 +168,6 @@ interface Removal {
 function removeKey(call: Call, guest: Guest, { key, value, force }: Removal): void {
   const scope = { vmid: guest.vmid };
   const wasPending = guest.pending[key] !== undefined;
-  const pendingValue = guest.pending[key];
   if (isUnusedKey(key)) {
     protect(guest, `can't remove unused disk '${value}'`);
     call.require(`/vms/${guest.vmid}`, ["VM.Config.Disk"]);
@@ -166,7 +179,7 @@ function removeKey(call: Call, guest: Guest, { key, value, force }: Removal): vo
     protect(guest, `can't remove drive '${key}'`);
     checkDriveKind(call, scope, key, value);
     delete guest.pending[key];
-    if (wasPending) registerUnused(call.world, guest, key, pendingValue ?? "");
+    if (wasPending) registerUnused(call.world, guest, key, value);
   } else {
     if (isNetKey(key)) checkBridge(call, parseNet(value));
     else if (key === "tags") checkTags(call, guest.config["tags"], "", `/vms/${guest.vmid}`);
@@ -229,8 +242,10 @@ function setKey(call: Call, guest: Guest, { key, value, change, log }: Setting):
 /** The file keeps a description as comment lines: blanks at its end are lost, and one of blanks alone is none. */
 function setDescription(guest: Guest, value: string): void {
   const text = value.trimEnd();
-  if (value === "") guest.pendingDelete["description"] = false;
-  else if (text !== "") guest.pending["description"] = text;
+  if (value === "") {
+    delete guest.config["description"];
+    delete guest.pending["description"];
+  } else if (text !== "") guest.pending["description"] = text;
 }
 
 function setBoot(guest: Guest, value: string, change: Change): void {
@@ -246,8 +261,6 @@ function setBoot(guest: Guest, value: string, change: Change): void {
 }
 
 function finish(call: Call, guest: Guest, modified: Set<string>): void {
-  if (guest.pendingDelete["description"] !== undefined && guest.config["description"] !== undefined)
-    modified.add("description");
   dropUsedUnused(guest);
   cleanPending(guest);
   const destroy = (key: string): void => {
