@@ -115,8 +115,18 @@ class Caller {
       if ("data" in outcome) return outcome.data;
       const spent = attempt >= (call.tries ?? this.retry.attempts) || this.now() - started >= this.retry.budgetMs;
       if (!outcome.again || spent) throw outcome.error;
-      const pause = this.random() * Math.min(this.retry.capMs, this.retry.baseMs * 2 ** attempt);
-      await this.sleep(pause, call.signal);
+      const ms = this.random() * Math.min(this.retry.capMs, this.retry.baseMs * 2 ** attempt);
+      await this.pause(ms, call.signal);
+    }
+  }
+
+  private async pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.sleep(ms, signal);
+    } catch (error) {
+      // timers reject with an error of their own; whoever aborted is told his reason
+      signal?.throwIfAborted();
+      throw error;
     }
   }
 

@@ -10,7 +10,7 @@ import type { PveDeps, PveSettings } from "./settings.js";
 import { PveTasks } from "./tasks.js";
 import { record, textOf } from "./wire.js";
 
-export type { PveAuth, PveDeps, PveSettings, PveTls, Secret } from "./settings.js";
+export type { PveDeps, PveSettings } from "./settings.js";
 
 /** Everything the program needs of a PVE cluster, over one set of connections to one of its nodes. */
 export interface Pve {

@@ -18,6 +18,9 @@ interface NodeLists {
   readonly pveVersion: string | undefined;
 }
 
+/** The node's proxy may take 30 s to find out that a node is gone; a look at the cluster should not. */
+const NODE_TIMEOUT_MS = 15_000;
+
 /** Storage figures must not hold up the look at the guests: PVE asks every storage, also one that hangs. */
 const STORAGE_TIMEOUT_MS = 5_000;
 
@@ -79,8 +82,9 @@ export class PveReader implements ClusterReader {
   ): Promise<NodeLists | undefined> {
     const path = `/nodes/${encodeURIComponent(node)}`;
     try {
-      const [machines, containers, storages, pveVersion] = await Promise.all([
-        this.guestList({ kind: "VirtualMachine", node }, signal),
+      // one request tells whether the node answers: a silent one then holds one connection, not four
+      const machines = await this.guestList({ kind: "VirtualMachine", node }, signal);
+      const [containers, storages, pveVersion] = await Promise.all([
         this.guestList({ kind: "Container", node }, signal),
         this.optional(`${path}/storage`, signal).then((data) => (data === undefined ? [] : records(data, path))),
         this.optional(`${path}/version`, signal).then((data) =>
@@ -100,7 +104,7 @@ export class PveReader implements ClusterReader {
     signal: AbortSignal | undefined,
   ): Promise<readonly GuestSummary[]> {
     const path = guestsPath(at);
-    return records(await this.client.get(path, {}, { signal }), path)
+    return records(await this.client.get(path, {}, { signal, timeoutMs: NODE_TIMEOUT_MS }), path)
       .map((row) => guestSummary(at.kind, at.node, row))
       .filter((guest) => guest !== undefined);
   }

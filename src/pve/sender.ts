@@ -28,7 +28,9 @@ export class PveSender implements StepSender {
   }
 
   describe(step: Step, base: ObservedGuest | undefined): StepRequest {
-    const request = requestOf(step, base);
+    // what a guest that is not there yet will be sent depends on what it will hold
+    const unknown = step.op === "configure" && base === undefined;
+    const request = unknown ? undefined : requestOf(step, base);
     return request === undefined
       ? { method: "PUT", path: `${guestPath(step.target)}/config`, params: {} }
       : masked(request);

@@ -66,7 +66,9 @@ export class PveTasks implements TaskReader {
         typefilter: filter.type,
       }),
     };
-    return records(await this.client.get(path, params, { signal }), path).map((row) => taskEntry(row, node));
+    return records(await this.client.get(path, params, { signal }), path)
+      .map((row) => taskEntry(row, node))
+      .sort((a, b) => b.startTime - a.startTime);
   }
 }
 

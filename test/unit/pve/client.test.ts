@@ -306,6 +306,21 @@ describe("the client", () => {
       expect(server.seen.map(({ path }) => path)).to.deep.equal(["/version", "/after"]);
     });
 
+    it("end the pause before another try", async () => {
+      const server = await rig.server(() => ({ status: 595, reason: "No route to host" }));
+      const abort = new AbortController();
+      const settings = { endpoint: server.endpoint, auth: { kind: "token", token: TOKEN } } as const;
+      const client = createPveClient({
+        ...settings,
+        tls: { insecure: true },
+        retry: { baseMs: 60_000, capMs: 60_000 },
+      });
+      const reading = failure(client.get("/version", {}, { signal: abort.signal }));
+      setTimeout(() => abort.abort(new Error("enough")), 50);
+      expect(await reading).to.equal("? ?: enough");
+      await client.close();
+    });
+
     it("before the call send nothing", async () => {
       const server = await rig.server(() => OK);
       const signal = AbortSignal.abort(new Error("enough"));

@@ -103,11 +103,12 @@ describe("the look at the cluster", () => {
     expect(guests[2]).to.deep.include({ template: true, lock: "backup" });
   });
 
-  it("asks each node once, and the cluster once", async () => {
+  it("asks each node once, the cluster once, and a silent node no more", async () => {
     const client = new FakeClient(cluster);
     await new PveReader(client).overview();
     expect(client.calls.filter((call) => call.includes("/cluster/resources")).length).to.equal(1);
     expect(client.calls.filter((call) => call.includes("pve2"))).to.deep.equal([]);
+    expect(client.calls.filter((call) => call.includes("pve3"))).to.deep.equal(["GET /nodes/pve3/qemu"]);
     expect(new Set(client.calls).size).to.equal(client.calls.length);
   });
 

@@ -181,6 +181,15 @@ describe("the sender", () => {
     expect(client.calls).to.deep.equal([]);
   });
 
+  it("describes no parameters of a configuration whose guest is not there yet", () => {
+    const step: Step = { op: "configure", target: vm, changes: [] };
+    expect(sender(new FakeClient({})).describe(step, undefined)).to.deep.equal({
+      method: "PUT",
+      path: "/nodes/pve1/qemu/300/config",
+      params: {},
+    });
+  });
+
   it("explains how a task ended", () => {
     const told = ["VM is locked (backup)", "no space left", "Permission check failed (/vms/100, VM.Backup)"].map(
       (exit) => {
