@@ -168,6 +168,7 @@ function encodeCloudInitDrive({ kind, config, changes }: EncodeInput, draft: Dra
   const isFree = (key: string): boolean => config[key] === undefined && !draft.has(key);
   const slot = current ?? slots.find(isFree);
   if (slot === undefined) throw new ProxmoorError("PLAN_BLOCKED", "no slot is free for the cloud-init drive");
+  if (current !== undefined && config[current]?.startsWith(`${String(change.to)}:`) === true) return;
   draft.set(slot, `${String(change.to)}:cloudinit`);
 }
 

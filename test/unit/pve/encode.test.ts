@@ -174,6 +174,13 @@ describe("encoding changes", () => {
       ["delete scsi1"],
     ],
     [
+      "a cloud-init drive that is there",
+      "VirtualMachine",
+      { scsi1: "local:385/vm-385-cloudinit.qcow2,media=cdrom" },
+      { "cloudInit.storage": "local" },
+      [],
+    ],
+    [
       "a cloud-init drive elsewhere",
       "VirtualMachine",
       { scsi1: "local:385/vm-385-cloudinit.qcow2,media=cdrom" },

@@ -1,142 +1,29 @@
 import { expect } from "chai";
 import fc from "fast-check";
 
-import type { FieldValue } from "../../../src/desired/types.js";
 import type { Kind } from "../../../src/model/ref.js";
 import { decode } from "../../../src/pve/codec/decode.js";
 import { encode } from "../../../src/pve/codec/encode.js";
 import { PropertyString } from "../../../src/pve/codec/property-string.js";
 import { sameRaw } from "../../../src/pve/codec/same-raw.js";
 import { formatDiskSize, formatGib, parseDiskSize } from "../../../src/pve/codec/values.js";
+import { containerFields, size, vmFields } from "./arbitraries.js";
+import type { World } from "./arbitraries.js";
 
 const ID = "11111111-0000-4000-8000-000000000001";
 const MIB = 2 ** 20;
-type Fields = Record<string, FieldValue>;
 
 const word = fc.stringMatching(/^[a-z][a-z0-9]{0,8}$/);
-const bool = fc.boolean();
-const mac = fc.stringMatching(/^02(:[0-9A-F]{2}){5}$/);
-const size = fc.integer({ min: 1, max: 2 ** 30 }).map((kib) => kib * 1024);
-const address = fc.constantFrom("dhcp", "10.0.0.5/24", "192.168.7.1/16");
-const key = fc.stringMatching(/^ssh-ed25519 [A-Za-z0-9+/]{20}=? [a-z]+@[a-z]+$/);
-
-/** Any part of the fields below a prefix; those of `required` always. */
-function device(
-  prefix: string,
-  optional: Record<string, fc.Arbitrary<FieldValue>>,
-  required: Record<string, fc.Arbitrary<FieldValue>>,
-) {
-  return fc
-    .record({ ...optional, ...required }, { requiredKeys: Object.keys(required) })
-    .map((fields) => Object.fromEntries(Object.entries(fields).map(([field, value]) => [`${prefix}.${field}`, value])));
-}
-
-function merged(...parts: fc.Arbitrary<Fields>[]): fc.Arbitrary<Fields> {
-  return fc.tuple(...parts).map((all) => Object.assign({}, ...all) as Fields);
-}
-
-const maybe = (part: fc.Arbitrary<Fields>): fc.Arbitrary<Fields> => fc.oneof(fc.constant<Fields>({}), part);
-const words = fc.uniqueArray(word, { minLength: 1, maxLength: 4 }).map((list) => list.sort());
-const net = {
-  vlan: fc.integer({ min: 1, max: 4094 }),
-  firewall: bool,
-  rate: fc.constantFrom(0.5, 12, 12.5),
-  mtu: fc.integer({ min: 64, max: 9000 }),
-  linkDown: bool,
+const anything: World = {
+  storage: word,
+  bridge: word,
+  formats: ["raw", "qcow2"],
+  features: ["nesting", "keyctl", "fuse", "mknod"],
+  privileged: true,
+  bindMounts: true,
 };
-const ips = {
-  ipv4: address,
-  gateway: fc.constant("10.0.0.1"),
-  ipv6: fc.constantFrom("auto", "dhcp", "fd00::2/64"),
-  gateway6: fc.constant("fd00::1"),
-};
-
-const vm = merged(
-  fc.record(
-    {
-      name: word,
-      memory: fc.integer({ min: 16, max: 4096 }).map((mib) => mib * MIB),
-      agent: bool,
-      onBoot: bool,
-      tags: words,
-      description: fc.constantFrom("one", "one\ntwo, with = and ;", "ü <!-- a comment -->"),
-      "cpu.type": fc.constantFrom("host", "x86-64-v2-AES"),
-      "cpu.cores": fc.integer({ min: 1, max: 64 }),
-      "cpu.sockets": fc.integer({ min: 1, max: 4 }),
-      "cpu.limit": fc.constantFrom(0, 1.5, 8),
-      "cpu.units": fc.integer({ min: 1, max: 1000 }),
-      "cloudInit.user": word,
-      "cloudInit.sshKeys": fc.array(key, { minLength: 1, maxLength: 3 }),
-      "cloudInit.nameservers": fc.constant(["1.1.1.1", "fd00::53"]),
-      "cloudInit.searchDomain": word,
-      "cloudInit.upgrade": bool,
-      "cloudInit.storage": word,
-      "extraConfig.ostype": fc.constant("l26"),
-    },
-    { requiredKeys: [] },
-  ),
-  ...["scsi0", "virtio3", "ide2"].map((slot) =>
-    maybe(
-      device(
-        `disks.${slot}`,
-        {
-          cache: fc.constantFrom("none", "writeback"),
-          aio: fc.constant("native"),
-          discard: bool,
-          ssd: bool,
-          iothread: bool,
-          backup: bool,
-          replicate: bool,
-          readOnly: bool,
-          serial: word,
-        },
-        { storage: word, size, format: fc.constantFrom("raw", "qcow2") },
-      ),
-    ),
-  ),
-  ...["net0", "net31"].map((slot) =>
-    maybe(
-      device(
-        `networks.${slot}`,
-        { ...net, queues: fc.integer({ min: 0, max: 64 }) },
-        { bridge: word, mac, model: fc.constantFrom("virtio", "e1000") },
-      ),
-    ),
-  ),
-  maybe(device("cloudInit.addresses.net0", ips, { ipv4: address })),
-);
-
-const container = merged(
-  fc.record(
-    {
-      hostname: word,
-      memory: fc.integer({ min: 16, max: 4096 }).map((mib) => mib * MIB),
-      swap: fc.integer({ min: 0, max: 512 }).map((mib) => mib * MIB),
-      cores: fc.integer({ min: 1, max: 64 }),
-      unprivileged: bool,
-      onBoot: bool,
-      tags: words,
-      description: fc.constantFrom("one", "one\ntwo"),
-      nameservers: fc.constant(["10.0.0.1"]),
-      searchDomain: word,
-      "features.nesting": bool,
-      "features.keyctl": bool,
-      "features.fuse": bool,
-      "features.mknod": bool,
-    },
-    { requiredKeys: ["unprivileged"] },
-  ),
-  device("rootfs", { readOnly: bool, replicate: bool }, { storage: word, size }),
-  maybe(
-    device(
-      "mounts.mp0",
-      { backup: bool, readOnly: bool, replicate: bool },
-      { storage: word, size, path: fc.constant("/srv") },
-    ),
-  ),
-  maybe(device("mounts.mp9", {}, { source: fc.constant("/srv/x"), path: fc.constant("/x") })),
-  maybe(device("networks.net1", { ...net, ...ips }, { name: fc.constant("eth7"), bridge: word, mac })),
-);
+const vm = vmFields(anything);
+const container = containerFields(anything);
 
 /** What PVE makes of a new volume: `data:0.5,format=qcow2` → `data:7/vm-7-disk-0.qcow2,size=512M` [qemucreate/disks]. */
 function allocate(kind: Kind, set: Readonly<Record<string, string>>): Record<string, string> {
