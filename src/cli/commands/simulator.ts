@@ -1,0 +1,63 @@
+import { messageOf, ProxmoorError } from "../../model/errors.js";
+import { createSimulator, StateFileError, type Simulator, type SimulatorOptions } from "../../simulator/index.js";
+import type { CommandResult, Io } from "../io.js";
+import { numberOf } from "../look.js";
+
+export interface SimulatorCommandOptions {
+  readonly listen: string;
+  readonly state?: string;
+  readonly requestLog?: string;
+  readonly profile: string;
+  readonly seed?: string;
+}
+
+const PROFILES = ["demo", "conformance", "empty"] as const;
+
+/** `proxmoor simulator`: serves until SIGINT or SIGTERM; prints the settings that point proxmoor at it. */
+export async function simulator(options: SimulatorCommandOptions, io: Io): Promise<CommandResult> {
+  const profile = PROFILES.find((one) => one === options.profile);
+  if (!profile)
+    throw new ProxmoorError("USAGE", `there is no profile "${options.profile}"`, {
+      remedy: `Profiles are ${PROFILES.join(", ")}.`,
+    });
+  const server = await start({
+    profile,
+    listen: addressOf(options.listen),
+    ...(options.seed !== undefined && { seed: numberOf(options.seed, "--seed", 0) }),
+    ...(options.state !== undefined && { stateFile: options.state }),
+    ...(options.requestLog !== undefined && { requestLog: options.requestLog }),
+  });
+  for (const [name, value] of Object.entries(server.settings())) io.out(`export ${name}='${value}'\n`);
+  io.err(`PVE's API is simulated at ${server.url} (profile ${profile}); Ctrl-C ends it.\n`);
+  await new Promise<void>((resolve) => {
+    if (io.signal.aborted) resolve();
+    else io.signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  await server.stop();
+  return { exitCode: 0 };
+}
+
+async function start(options: SimulatorOptions): Promise<Simulator> {
+  try {
+    return await createSimulator(options);
+  } catch (error) {
+    if (error instanceof StateFileError)
+      throw new ProxmoorError("STATE_FILE", messageOf(error), {
+        cause: error,
+        remedy: "Name another file with --state; a damaged one can be removed, the cluster in it is then lost.",
+      });
+    const { host, port } = options.listen ?? {};
+    throw new ProxmoorError("SERVER_LISTEN", `can't listen on ${host ?? ""}:${port ?? ""}: ${messageOf(error)}`, {
+      cause: error,
+      remedy: "Choose another address with --listen; port 0 takes any free one.",
+    });
+  }
+}
+
+/** `HOST:PORT`, `[::1]:PORT` or a port alone on 127.0.0.1. Throws USAGE. */
+export function addressOf(text: string): { host: string; port: number } {
+  const match = /^(?:(\[[^\]]+\]|[^:]*):)?(\d+)$/.exec(text);
+  const port = Number(match?.[2]);
+  if (!match || port > 65_535) throw new ProxmoorError("USAGE", `an address looks like 127.0.0.1:8006, not "${text}"`);
+  return { host: (match[1] ?? "127.0.0.1").replace(/^\[|\]$/g, "") || "127.0.0.1", port };
+}

@@ -1,0 +1,35 @@
+import { createInterface } from "node:readline/promises";
+import { Readable } from "node:stream";
+import { ProxmoorError } from "../model/errors.js";
+import type { Disruption } from "../plan/types.js";
+import type { Io } from "./io.js";
+
+/**
+ * Asks about disruptions, once for all. Throws APPLY_DECLINED where the answer is no, or where nobody can be asked.
+ */
+export async function confirmDisruptions(disruptions: readonly Disruption[], yes: boolean, io: Io): Promise<void> {
+  if (disruptions.length === 0 || yes) return;
+  const list = disruptions.map((one) => `  ! ${one.text}`).join("\n");
+  if (!io.isTerminal.stdin)
+    throw new ProxmoorError(
+      "APPLY_DECLINED",
+      `nothing was changed: the plan has disruptions and nobody could be asked\n${list}`,
+      {
+        remedy: "Say --yes if they are meant.",
+      },
+    );
+  io.err(`${list}\nGo on? [y/N] `);
+  const lines = createInterface({ input: Readable.from(io.stdin), terminal: false });
+  const stop = () => lines.close();
+  io.signal.addEventListener("abort", stop, { once: true });
+  try {
+    for await (const line of lines) {
+      if (/^(y|yes)$/i.test(line.trim())) return;
+      break;
+    }
+  } finally {
+    io.signal.removeEventListener("abort", stop);
+    lines.close();
+  }
+  throw new ProxmoorError("APPLY_DECLINED", "nothing was changed: the disruptions were declined");
+}
