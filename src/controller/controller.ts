@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { observeTasks } from "../apply/observe-tasks.js";
 import { acquire } from "../apply/lease.js";
 import { recoverTasks } from "../apply/recover.js";
@@ -37,6 +38,8 @@ export class Controller {
     private readonly ports: ControllerPorts,
     private readonly options: ControllerOptions,
   ) {
+    // every request under way listens to it
+    setMaxListeners(0, this.#stop.signal);
     this.#queue = new WorkQueue(ports.clock);
     ports.metrics.gauges(() => ({
       queueDepth: this.#queue.depth,

@@ -85,7 +85,7 @@ async function act(planned: Change, resource: Resource | undefined, context: Rec
   const drift = resource !== undefined && isDrift(change, resource);
   if (drift && change.desired?.lifecycle.drift !== "enforce") return reportDrift(change, context);
   const outcome = await run(change, context);
-  if (outcome.result === "done" && drift) await tellCorrection(change, context);
+  if (outcome.result === "done" && outcome.action !== "keep" && drift) await tellCorrection(change, context);
   return conclude(change, outcome, context);
 }
 
@@ -151,7 +151,7 @@ async function conclude(change: Change, outcome: Outcome, context: ReconcileCont
         waits.length > 0 ? { restartRequired: say("True", "PendingChanges", waits.join(", ")) } : {},
         context,
       );
-      if (change.action === "keep") return { result: "unchanged" };
+      if (outcome.action === "keep") return { result: "unchanged" };
       ports.log.info({ ref: key, action: change.action }, "reconciled");
       await ports.events.record({
         time: ports.clock.now(),
