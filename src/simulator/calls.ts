@@ -5,10 +5,12 @@ import { userCalls } from "./access/users.js";
 import type { Handlers } from "./call.js";
 import { optionCalls } from "./cluster/options.js";
 import { resourceCalls } from "./cluster/resources.js";
+import { firewallCalls } from "./guests/common/firewall.js";
 import { lxcCloneCalls } from "./guests/lxc/clone.js";
 import { lxcCreateCalls } from "./guests/lxc/create.js";
 import { lxcDiskCalls } from "./guests/lxc/disk-calls.js";
 import { lxcPowerCalls } from "./guests/lxc/power.js";
+import { lxcSnapshotCalls } from "./guests/lxc/snapshots.js";
 import { lxcStatusCalls } from "./guests/lxc/status.js";
 import { lxcConfigCalls } from "./guests/lxc/update.js";
 import { cloneCalls } from "./guests/qemu/clone.js";
@@ -22,8 +24,11 @@ import { statusCalls } from "./guests/qemu/status.js";
 import { indexCalls } from "./indexes.js";
 import { nodeCalls } from "./nodes/calls.js";
 import { poolCalls } from "./pools/calls.js";
+import { storageConfigCalls } from "./storage/config-calls.js";
 import { contentCalls } from "./storage/content-calls.js";
+import { pruneCalls } from "./storage/prune-calls.js";
 import { storageCalls } from "./storage/storage-calls.js";
+import { transferCalls } from "./storage/transfer-calls.js";
 import { taskCalls } from "./tasks/calls.js";
 
 /** Every call that the simulator answers; a path that is not here is PVE's 501. */
@@ -40,6 +45,9 @@ export const HANDLERS: Handlers = {
   ...taskCalls,
   ...storageCalls,
   ...contentCalls,
+  ...storageConfigCalls,
+  ...transferCalls,
+  ...pruneCalls,
   "POST /nodes/{node}/qemu": createQemu,
   ...statusCalls,
   ...configCalls,
@@ -54,4 +62,6 @@ export const HANDLERS: Handlers = {
   ...lxcPowerCalls,
   ...lxcCloneCalls,
   ...lxcDiskCalls,
+  ...lxcSnapshotCalls,
+  ...firewallCalls,
 };

@@ -87,7 +87,7 @@ function permissions(call: Call): unknown {
   const paths = path !== undefined ? [path] : permissionPaths(state);
   const out: Record<string, Record<string, 0 | 1>> = {};
   for (const one of paths) {
-    const held = privilegesOn(state, login, one);
+    const held = one.startsWith("/") ? privilegesOn(state, login, one) : new Map<string, boolean>();
     if (held.size > 0 || path !== undefined)
       out[one] = Object.fromEntries([...held].map(([name, propagate]) => [name, propagate ? 1 : 0]));
   }

@@ -28,7 +28,8 @@ export function privilegesOn(state: State, login: Login, path: string): Privileg
 function privilegesOf(state: State, who: string, path: string): Privileges {
   const roles = rolesOn(state, who, path);
   for (const pool of poolsOf(state, path))
-    for (const [role, propagate] of rolesOn(state, who, `/pool/${pool}`)) if (propagate) roles.set(role, true);
+    for (const [role, propagate] of rolesOn(state, who, `/pool/${pool}`))
+      if (propagate && !roles.has(role)) roles.set(role, false);
   if (roles.has("NoAccess")) return new Map();
   const out = new Map<string, boolean>();
   for (const [role, propagate] of roles)

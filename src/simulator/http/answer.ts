@@ -42,7 +42,7 @@ export function faultAnswer(format: Format, error: unknown): HttpAnswer {
   const fault = error instanceof ApiFault ? error : new ApiFault(500, faultText(error));
   const text = fault.message.replace(/\n$/, "");
   if (fault.status >= 595) return { status: fault.status, reason: text, type: null, body: "" };
-  const message = fault.status === 501 ? text : `${text}\n`;
+  const message = fault.status === 501 || fault.status === 404 ? text : `${text}\n`;
   const body = { data: null, message, ...(fault.errors !== undefined && { errors: fault.errors }) };
   if (format !== "extjs") return wrap(format, fault.status, firstLine(text), body);
   const status =

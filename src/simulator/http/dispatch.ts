@@ -46,7 +46,7 @@ interface Prepared {
 
 function prepare(world: World, routes: Routes, { method, segments, params, login, upload }: ApiRequest): Prepared {
   const path = `/${segments.join("/")}`;
-  const found = routes.find(method, segments);
+  const found = /\s/.test(path) ? undefined : routes.find(method, segments);
   if (found === undefined) throw new ApiFault(501, `Method '${method} ${path}' not implemented`);
   const { route, variables } = found;
   const doubled: Record<string, string> = {};

@@ -15,7 +15,7 @@ function members(call: Call, pool: Pool): Record<string, unknown>[] {
   for (const vmid of [...pool.vms].sort((a, b) => a - b)) {
     const guest = call.world.guest(vmid);
     if (guest === undefined || (type !== undefined && type !== guest.kind)) continue;
-    const { tags: _tags, ...row } = guestResource(call.world, guest, () => false);
+    const { tags: _tags, lock: _lock, ...row } = guestResource(call.world, guest, () => false);
     rows.push(row);
   }
   const node = call.world.node(call.node);

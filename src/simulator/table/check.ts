@@ -40,7 +40,9 @@ function checkObject(values: Params | Parts, shape: Properties, where: Where): v
   for (const [name, property] of Object.entries(shape)) {
     if (property.alias !== undefined) continue;
     const value = values[name];
-    if (value !== undefined) {
+    if (value !== undefined && property.type === "array")
+      checkArray(typeof value === "string" ? [value] : value, property, at(name), where.faults);
+    else if (value !== undefined) {
       const fault = valueFault(value, property, at(name));
       if (fault !== undefined) where.faults[at(name)] = fault;
     } else if (!property.optional && where.faults[at(name)] === undefined) where.faults[at(name)] = MISSING;
@@ -48,7 +50,6 @@ function checkObject(values: Params | Parts, shape: Properties, where: Where): v
 }
 
 function valueFault(value: Value, property: Property, at: string): string | undefined {
-  if (property.type === "array") return arrayFault(typeof value === "string" ? [value] : value, property, at);
   const text = typeof value === "string" ? value : value.join("\0");
   const type = typeFault(text, property);
   if (type !== undefined) return type;
@@ -61,13 +62,14 @@ function valueFault(value: Value, property: Property, at: string): string | unde
   return boundFault(text, property);
 }
 
-function arrayFault(values: readonly string[], property: Property, at: string): string | undefined {
-  if (property.items === undefined) return undefined;
+/** A list: each value by its number, as `map[0]`. */
+function checkArray(values: readonly string[], property: Property, at: string, faults: Faults): void {
+  if (property.items === undefined) return;
   for (const [index, value] of values.entries()) {
-    const fault = valueFault(value, property.items, `${at}[${index}]`);
-    if (fault !== undefined) return fault;
+    const name = `${at}[${index}]`;
+    const fault = valueFault(value, property.items, name);
+    if (fault !== undefined) faults[name] = fault;
   }
-  return undefined;
 }
 
 function typeFault(text: string, property: Property): string | undefined {

@@ -111,7 +111,9 @@ function stop(call: Call): null {
 /** GET /cluster/tasks: the newest of every node, all that run. */
 function clusterTasks(call: Call): unknown {
   const audit = call.holds("/", ["Sys.Audit"]);
-  const visible = [...call.state.tasks].reverse().filter((task) => audit || task.user === call.login.name);
+  const visible = [...call.state.tasks]
+    .reverse()
+    .filter((task) => audit || splitUser(task.user).user === call.login.name);
   return Object.keys(call.state.nodes).flatMap((node) =>
     visible
       .filter((task) => task.node === node)

@@ -1,10 +1,12 @@
 import type { World } from "../../world.js";
+import { forgetFirewall } from "./firewall.js";
 import { removeFromPool } from "../../pools/members.js";
 
 /** What PVE forgets with every guest: its place in the pool, its ACL entries (`remove_vm_access`). */
 export function forgetGuest(world: World, vmid: number): void {
   const { state } = world;
   removeFromPool(state, vmid);
+  forgetFirewall(state.documents, vmid);
   state.access.acl = state.access.acl.filter((entry) => entry.path !== `/vms/${vmid}`);
   world.changed();
 }

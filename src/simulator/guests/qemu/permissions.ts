@@ -68,11 +68,9 @@ export function checkDevice(call: Call, scope: Scope, key: string, value: string
 function checkUsb(call: Call, scope: Scope, key: string, value: string, verb: string): void {
   const usb = partsOf(value, "usb");
   const mapping = usb["mapping"];
-  if (mapping !== undefined) {
-    call.require(`/mapping/usb/${mapping}`, ["Mapping.Use"]);
-    checkVm(call, scope, ["VM.Config.HWType"]);
-  } else if (/^spice$/i.test(usb["host"] ?? "")) checkVm(call, scope, ["VM.Config.HWType"]);
-  else fail(`only root can ${verb} '${key}' config for real devices`);
+  checkVm(call, scope, ["VM.Config.HWType"]);
+  if (mapping !== undefined) call.require(`/mapping/usb/${mapping}`, ["Mapping.Use"]);
+  else if (!/^spice$/i.test(usb["host"] ?? "")) fail(`only root can ${verb} '${key}' config for real devices`);
 }
 
 function checkPci(call: Call, scope: Scope, key: string, value: string): void {

@@ -77,7 +77,9 @@ export function fullRow(world: World, guest: Guest): Record<string, unknown> {
         .filter(isDriveKey)
         .map((key) => [key, { rd_bytes: 0, wr_bytes: 0 }]),
     ),
-    nics: Object.fromEntries(nets.map((key) => [`tap${guest.vmid}i${key.slice(3)}`, { netin: 0, netout: 0 }])),
+    ...(nets.length > 0 && {
+      nics: Object.fromEntries(nets.map((key) => [`tap${guest.vmid}i${key.slice(3)}`, { netin: 0, netout: 0 }])),
+    }),
     "running-machine": q35 ? "pc-q35-10.0" : "pc-i440fx-10.0",
     "running-qemu": QEMU_VERSION,
     "proxmox-support": { "backup-max-workers": true, "pbs-dirty-bitmap": true, "query-bitmap-info": true },
