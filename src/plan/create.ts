@@ -4,7 +4,7 @@ import type { ObservedGuest, ObservedState } from "../observed/types.js";
 import { compareFields } from "./compare.js";
 import { closest } from "./closest.js";
 import { blocked, change, type GuestContext, type Hindrance } from "./draft.js";
-import { cloneStep, createStep, fieldsOfClone, hindersMaking, obstacle, updateSteps } from "./steps.js";
+import { cloneStep, cloneSteps, createStep, fieldsOfClone, hindersMaking, obstacle } from "./steps.js";
 import type { Change, FieldDiff, Resource, Step, StepTarget } from "./types.js";
 
 /** A guest that has to be made; `resource` where the inventory knows it and it is gone. */
@@ -110,7 +110,7 @@ function planClone(desired: DesiredGuest, context: GuestContext, target: StepTar
     node: target.node,
     identity: target.identity,
     fields,
-    steps: [cloneStep(target, desired, source), ...configureFirst(target, diffs), ...startStep(desired, target)],
+    steps: [cloneStep(target, desired, source), ...cloneSteps(target, diffs), ...startStep(desired, target)],
     notes: [
       `${desired.from?.full === true ? "full" : "linked"} clone of ${source.name ?? wanted} (vmid ${source.vmid})`,
     ],
@@ -133,12 +133,6 @@ function cloneHindrance(
     };
   const hindrance = obstacle(diffs, desired.fields, copy);
   return hindrance && { ...hindrance, reason: `in the clone, ${hindrance.reason}` };
-}
-
-/** A clone is always configured once, differences or not: that gives it its identity. */
-function configureFirst(target: StepTarget, diffs: readonly FieldDiff[]): Step[] {
-  const steps = updateSteps(target, diffs);
-  return steps[0]?.op === "configure" ? steps : [{ op: "configure", target, changes: [] }, ...steps];
 }
 
 function findTemplate(wanted: string, observed: ObservedState): { guest: ObservedGuest } | Hindrance {

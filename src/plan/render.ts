@@ -88,6 +88,11 @@ export function renderPlan(plan: Plan): string {
 
 /** The plan for programs. The form is versioned: fields are added, never renamed, within `v1`. */
 export function planToJson(plan: Plan): object {
+  // through text, since YAML and comparisons would show what is undefined
+  return JSON.parse(JSON.stringify(planRecord(plan))) as object;
+}
+
+function planRecord(plan: Plan): object {
   return {
     apiVersion: "proxmoor.dev/plan/v1",
     summary: plan.summary,

@@ -18,12 +18,18 @@ function resizeOf(diff: FieldDiff): { disk: string; from: number; to: number } |
 }
 
 /** The guest (or what the clone will be) that differences are to be applied to; nothing for one that is made anew. */
-type Base = Pick<ObservedGuest, "fields" | "config">;
+type Base = Pick<ObservedGuest, "fields" | "config" | "pending">;
 
 /** Why the diffs can't be applied to this guest as it is, or undefined. */
 export function obstacle(diffs: readonly FieldDiff[], desired: Fields, base: Base): Hindrance | undefined {
   for (const diff of diffs) {
-    const found = shrinks(diff) ?? moves(diff) ?? lacksVolume(diff, desired, base) ?? takesSlot(diff, base);
+    const found =
+      shrinks(diff) ??
+      growsWhileWaiting(diff, base) ??
+      moves(diff) ??
+      lacksVolume(diff, desired, base) ??
+      takesSlot(diff, base) ??
+      isKept(diff, base);
     if (found) return found;
   }
   return undefined;
@@ -42,6 +48,16 @@ function shrinks(diff: FieldDiff): Hindrance | undefined {
   return {
     reason: `${size.disk} is ${from} and the manifest says ${to}: PVE can't shrink a disk`,
     remedy: `Declare ${from} or more; for a smaller disk add a second one, copy the data and remove the first.`,
+  };
+}
+
+/** The value that waits for the restart has the old size in it, and would bring it back. */
+function growsWhileWaiting(diff: FieldDiff, { pending }: Base): Hindrance | undefined {
+  const size = resizeOf(diff);
+  if (!size || pending[size.disk] === undefined) return undefined;
+  return {
+    reason: `${size.disk} is to grow and has changes that wait for a restart of the guest`,
+    remedy: "Restart the guest, then run again.",
   };
 }
 
@@ -92,15 +108,38 @@ function takesSlot({ path, from, to }: FieldDiff, base: Base): Hindrance | undef
   };
 }
 
-/** The writes that make the differences go away: one configure, then one resize per grown disk. */
+/**
+ * The writes that make the differences go away: one resize per grown disk, then one configure. In this order, since a
+ * disk option that waits for a restart waits as the whole value, size included: the old size would come back with it.
+ */
 export function updateSteps(target: StepTarget, diffs: readonly FieldDiff[]): Step[] {
   const changes = diffs.filter((diff) => !resizeOf(diff));
-  const steps: Step[] = changes.length > 0 ? [{ op: "configure", target, changes }] : [];
-  for (const diff of diffs) {
+  const configure: Step[] = changes.length > 0 ? [{ op: "configure", target, changes }] : [];
+  return [...resizeSteps(target, diffs), ...configure];
+}
+
+/** The first steps of a clone. It is always configured, differences or not: that gives it its identity. */
+export function cloneSteps(target: StepTarget, diffs: readonly FieldDiff[]): Step[] {
+  const changes = diffs.filter((diff) => !resizeOf(diff));
+  return [{ op: "configure", target, changes }, ...resizeSteps(target, diffs)];
+}
+
+function resizeSteps(target: StepTarget, diffs: readonly FieldDiff[]): Step[] {
+  return diffs.flatMap((diff): Step[] => {
     const size = resizeOf(diff);
-    if (size) steps.push({ op: "resize", target, disk: size.disk, size: size.to });
-  }
-  return steps;
+    return size ? [{ op: "resize", target, disk: size.disk, size: size.to }] : [];
+  });
+}
+
+const DETACHED = /^(disks|mounts)\.[a-z]+\d+$/;
+
+/** PVE takes no disk from a protected guest [qemudelete/protected.delete-disk]. */
+function isKept({ path, to }: FieldDiff, { config }: Base): Hindrance | undefined {
+  if (to !== undefined || !DETACHED.test(path) || config["protection"] !== "1") return undefined;
+  return {
+    reason: `${path.replace(/^.*\./, "")} can't be detached: the guest is protected in PVE (protection: 1)`,
+    remedy: "Take the protection away first, or declare it again.",
+  };
 }
 
 /** Why a guest can't be made from its manifest alone, or undefined. */
@@ -118,7 +157,7 @@ export function hindersMaking(desired: DesiredGuest): Hindrance | undefined {
       };
   }
   const diffs = Object.entries(desired.fields).map(([path, to]): FieldDiff => ({ path, to, effect: "live" }));
-  return obstacle(diffs, desired.fields, { fields: {}, config: {} });
+  return obstacle(diffs, desired.fields, { fields: {}, config: {}, pending: {} });
 }
 
 /** The first steps of a container or of a VM that no template gives. */
@@ -147,7 +186,7 @@ export function disruptionsOf(
   const key = refKey(desired.ref);
   const found: Disruption[] = [];
   for (const diff of diffs)
-    if (diff.to === undefined && /^(disks|mounts)\.[a-z]+\d+$/.test(diff.path))
+    if (diff.to === undefined && DETACHED.test(diff.path))
       found.push({
         kind: "detach",
         text: `detach ${diff.path.replace(/^.*\./, "")} of ${key} (its volume stays as unused)`,

@@ -56,7 +56,10 @@ export function planUpdate({ desired, resource, guest, policy, adopting = false 
   });
 }
 
-/** A guest that does not carry its identity where it belongs (a clone cut off before its first configure) is given it. */
+/**
+ * A guest that does not carry its identity where it belongs (a clone cut off before its first configure, an adopted one)
+ * is given it before anything else.
+ */
 function withIdentity(steps: readonly Step[], target: StepTarget, guest: ObservedGuest): readonly Step[] {
   if (guest.identities[0] === target.identity || steps[0]?.op === "configure") return steps;
   return [{ op: "configure", target, changes: [] }, ...steps];
