@@ -14,9 +14,11 @@ export interface ObserveOptions {
   readonly signal?: AbortSignal;
 }
 
+const LOST_NODE = "the node is not in the cluster's list, and another one does not answer";
+
 /**
  * One look at the cluster: lists first, then one config read per guest. A guest whose node does not answer is
- * `unreadable`, never `absent`; so is one that vanished from a list while a node was silent.
+ * `unreadable`, never `absent`; so is one that no list has while the node it was on is silent.
  */
 export async function observeCluster(reader: ClusterReader, options: ObserveOptions): Promise<ObservedState> {
   const overview = await reader.overview(options.signal);
@@ -34,9 +36,11 @@ export async function observeCluster(reader: ClusterReader, options: ObserveOpti
   await eachWithLimit(readable, options.concurrency ?? 16, async (guest) => {
     sights.set(guest.vmid, await readGuest(reader, guest, options.signal));
   });
+  const listed = new Set(overview.nodes.map((node) => node.name));
   for (const [vmid, node] of options.known ?? []) {
     if (summaries.has(vmid)) continue;
-    const reason = silent.get(node);
+    const isLost = silent.size > 0 && !listed.has(node);
+    const reason = silent.get(node) ?? (isLost ? LOST_NODE : undefined);
     sights.set(vmid, reason === undefined ? { at: "absent" } : { at: "unreadable", node, reason });
   }
   return {
@@ -54,6 +58,7 @@ export async function observeCluster(reader: ClusterReader, options: ObserveOpti
  * guest whose config is gone was moved or removed this second. An abort ends the whole look.
  */
 export async function readGuest(reader: ClusterReader, summary: GuestSummary, signal?: AbortSignal): Promise<Sight> {
+  signal?.throwIfAborted();
   try {
     const raw = await reader.guestConfig(summary, signal);
     return { at: "present", guest: { ...summary, ...raw, ...reader.decode(summary.kind, raw) } };
@@ -63,9 +68,14 @@ export async function readGuest(reader: ClusterReader, summary: GuestSummary, si
   }
 }
 
+function* each<T>(items: readonly T[]): Generator<T> {
+  yield* items;
+}
+
 /** Runs `work` over all items, at most `limit` at once; the first error stops new ones and is thrown. */
 async function eachWithLimit<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
-  const queue = items.values();
+  // an error ends the iteration for all workers: the iterator of a generator closes, that of an array would not
+  const queue = each(items);
   const worker = async () => {
     for (const item of queue) await work(item);
   };
