@@ -23,7 +23,7 @@ export interface ApplyPorts {
   readonly leases: Leases;
   readonly events: EventLog;
   readonly clock: Clock;
-  /** True for a holder of a lease that is surely dead (see LeaseHolder). */
+  /** True for a holder of a lease that is surely dead (see LeaseTaker). */
   readonly isGone: (holder: string) => boolean;
   /** Plans one object again on a fresh look; undefined where nothing is left to do. */
   readonly replan: (change: Change) => Promise<Change | undefined>;

@@ -1,40 +1,35 @@
 import { messageOf } from "../model/errors.js";
-import { parseRef } from "../model/ref.js";
 import type { Upid } from "../tasks/types.js";
+import { followToEnd } from "./follow.js";
 import { withLease } from "./lease.js";
+import { ownUpids } from "./lost.js";
 import type { ApplyOptions, ApplyPorts } from "./ports.js";
-import { followToEnd, ownUpids } from "./step.js";
+import { opOf } from "./task-type.js";
 import type { TaskRecord } from "./types.js";
+
+interface RecoverContext {
+  readonly ports: ApplyPorts;
+  readonly options: ApplyOptions;
+}
 
 /**
  * What a run that died left in the tasks table, before anything new is planned: steps that were never sent are
  * closed; running ones are found in PVE (by UPID, else by node, type, vmid and time) and followed to their end. Rows of
- * a run that is still alive (it holds the object's lease) are left alone. Nothing is ever sent here.
+ * a run that is still alive (it renews the object's lease) are left alone. Nothing is ever sent here.
  */
 export async function recoverTasks(ports: ApplyPorts, options: ApplyOptions): Promise<number> {
   const rows = await ports.taskLog.unfinished();
-  const byRef = new Map<string, TaskRecord[]>();
-  for (const row of rows)
-    byRef.set(row.ref ?? `task/${row.id}`, [...(byRef.get(row.ref ?? `task/${row.id}`) ?? []), row]);
-  await Promise.all([...byRef].map(([key, own]) => recoverOne(key, own, { ports, options })));
+  const keys = new Set(rows.map(keyOf));
+  await Promise.all([...keys].map((key) => recoverOne(key, { ports, options })));
   return rows.length;
 }
 
-async function recoverOne(
-  key: string,
-  rows: readonly TaskRecord[],
-  context: { ports: ApplyPorts; options: ApplyOptions },
-): Promise<void> {
+async function recoverOne(key: string, context: RecoverContext): Promise<void> {
   const { ports, options } = context;
+  const { leases, clock, isGone } = ports;
   try {
-    await withLease(
-      key,
-      { leases: ports.leases, clock: ports.clock, holder: options.holder, isGone: ports.isGone },
-      async () => {
-        // the other run may have ended them between the list and the lease
-        const still = new Set((await ports.taskLog.unfinished()).map((row) => row.id));
-        for (const row of rows) if (still.has(row.id)) await recoverRow(key, row, context);
-      },
+    await withLease(key, { leases, clock, isGone, holder: options.holder, signal: options.signal }, () =>
+      recoverObject(key, context),
     );
   } catch (error) {
     options.signal?.throwIfAborted();
@@ -42,37 +37,48 @@ async function recoverOne(
   }
 }
 
-async function recoverRow(
-  key: string,
-  row: TaskRecord,
-  { ports, options }: { ports: ApplyPorts; options: ApplyOptions },
-): Promise<void> {
-  const end = async (status: "OK" | "ERROR" | "stopped", exitStatus: string) => {
-    await ports.taskLog.finish(row.id, { status, exitStatus, at: ports.clock.now() });
-    ports.onEvent({
-      type: "recovered",
-      key,
-      status,
-      text: `${row.type}: ${exitStatus}`,
-      ...(row.upid !== undefined && { upid: row.upid }),
-    });
-  };
-  if (row.status === "planned") return end("stopped", "the run ended before it was sent");
-  const upid = row.upid ?? (await trace(row, ports, options));
-  if (upid === undefined)
-    return end("ERROR", "the run ended before an answer came, and PVE has no trace of it; the guest is looked at anew");
-  if (row.upid === undefined) await ports.taskLog.attach(row.id, upid);
-  const ref = parseRef(row.ref ?? "") ?? { kind: "VirtualMachine" as const, name: row.resourceId };
-  try {
-    await followToEnd({ id: row.id, upid, op: "configure" }, { ports, options, ref });
-    ports.onEvent({ type: "recovered", key, upid, status: "OK", text: `${row.type} went on in PVE and ended well` });
-  } catch (error) {
-    options.signal?.throwIfAborted();
-    await end("ERROR", messageOf(error));
-  }
+/** The unfinished rows of one object, whose lease the caller holds. Throws where PVE can't be asked. */
+export async function recoverObject(key: string, context: RecoverContext): Promise<void> {
+  for (const row of await context.ports.taskLog.unfinished())
+    if (keyOf(row) === key) await recoverRow(key, row, context);
 }
 
-async function trace(row: TaskRecord, ports: ApplyPorts, options: ApplyOptions): Promise<Upid | undefined> {
+function keyOf(row: TaskRecord): string {
+  return row.ref ?? `task/${row.id}`;
+}
+
+async function recoverRow(key: string, row: TaskRecord, context: RecoverContext): Promise<void> {
+  const { ports, options } = context;
+  if (row.status === "planned")
+    return close(key, row, { status: "stopped", exitStatus: "the run ended before it was sent" }, ports);
+  const upid = row.upid ?? (await trace(row, context));
+  if (upid === undefined)
+    return close(
+      key,
+      row,
+      {
+        status: "ERROR",
+        exitStatus: "the run ended before an answer came, and PVE has no trace of it; the guest is looked at anew",
+      },
+      ports,
+    );
+  if (row.upid === undefined) await ports.taskLog.attach(row.id, upid);
+  const end = await followToEnd({ id: row.id, upid, op: opOf(row.type) ?? "configure", key }, { ports, options });
+  const text = end.ok ? `${row.type} went on in PVE and ended well` : `${row.type}: ${end.exit}`;
+  ports.onEvent({ type: "recovered", key, upid, status: end.ok ? "OK" : "ERROR", text });
+}
+
+async function close(
+  key: string,
+  row: TaskRecord,
+  end: { status: "ERROR" | "stopped"; exitStatus: string },
+  ports: ApplyPorts,
+): Promise<void> {
+  await ports.taskLog.finish(row.id, { ...end, at: ports.clock.now() });
+  ports.onEvent({ type: "recovered", key, status: end.status, text: `${row.type}: ${end.exitStatus}` });
+}
+
+async function trace(row: TaskRecord, { ports, options }: RecoverContext): Promise<Upid | undefined> {
   if (row.type === "configure" || row.startTime === undefined) return undefined;
   const known = await ownUpids(ports.taskLog);
   const hint = {

@@ -1,13 +1,14 @@
-import { refKey } from "../model/ref.js";
 import type { ObservedState } from "../observed/types.js";
 import { planChanges, planDelete } from "../plan/plan.js";
-import type { Change, PlanPolicy } from "../plan/types.js";
+import type { Change, Inventory, PlanPolicy, Resource, StepTarget } from "../plan/types.js";
 import type { Clock } from "./ports.js";
 import type { ResourceStore, StepSender } from "./types.js";
 
+type Place = Omit<StepTarget, "identity">;
+
 /**
- * Plans one object again on a fresh look at its guest; nodes, storages and lists are those of the first look. The vmid
- * and the identity that the first plan gave out stay.
+ * Plans one object again on a fresh look at its guest; nodes, storages and lists are those of the first look. The
+ * identity that the first plan gave out stays, and the vmid unless it has been taken since.
  */
 export function replanner(input: {
   observed: ObservedState;
@@ -17,44 +18,66 @@ export function replanner(input: {
   clock: Clock;
   signal?: AbortSignal;
 }): (change: Change) => Promise<Change | undefined> {
-  const { policy, sender, resources, clock } = input;
+  const { policy, sender, resources, clock, signal } = input;
   return async (change) => {
-    const { vmid, node } = change;
-    const observed =
-      vmid === undefined || node === undefined
-        ? input.observed
-        : await lookAgain(input.observed, { change, vmid, node }, sender, input.signal);
-    const inventory = await resources.inventory(clock.now());
-    if (!change.desired) {
-      const resource = inventory.resources.find((one) => refKey(one.ref) === refKey(change.ref));
-      return resource && planDelete(resource, observed);
-    }
-    // a resource whose vmid another guest has taken is given a new one by the first plan: keep that
-    const others = inventory.resources.filter((one) => refKey(one.ref) !== refKey(change.ref) || one.vmid === vmid);
-    const isNew = change.action === "create" && vmid !== undefined;
-    const desired = isNew ? { ...change.desired, vmid } : change.desired;
+    const resource = await resources.find(change.ref);
+    const observed = await lookAgain(input.observed, placesOf(change, resource), sender, signal);
+    // whether it is to be deleted was decided when it was planned; `prune` has been asked then
+    if (!change.desired) return resource && planDelete({ ...resource, prune: "delete" }, observed);
+    const inventory = resource && change.action !== "create" ? only(resource) : await resources.inventory(clock.now());
     const again = planChanges({
-      desired: { guests: [desired] },
+      desired: { guests: [change.desired] },
       observed,
-      inventory: { resources: others, unavailableVmids: inventory.unavailableVmids },
-      policy: { ...policy, prunes: undefined, newIdentity: (ref) => change.identity ?? policy.newIdentity(ref) },
+      inventory,
+      policy: {
+        ...policy,
+        prunes: undefined,
+        vmidRange: preferred(change, { inventory, observed }) ?? policy.vmidRange,
+        newIdentity: (ref) => change.identity ?? policy.newIdentity(ref),
+      },
     });
     return again.changes[0];
   };
 }
 
-async function lookAgain(
+/** A guest of the inventory needs no other entry to be planned: reading them all for each of many is a square. */
+function only(resource: Resource): Inventory {
+  return { resources: [resource], unavailableVmids: new Set([resource.vmid]) };
+}
+
+/** The range of just the vmid that the first plan gave out, while it is free. */
+function preferred(
+  { vmid }: Change,
+  now: { inventory: Inventory; observed: ObservedState },
+): PlanPolicy["vmidRange"] | undefined {
+  const isTaken = vmid === undefined || now.inventory.unavailableVmids.has(vmid) || now.observed.summaries.has(vmid);
+  return isTaken ? undefined : { first: vmid, last: vmid };
+}
+
+/** Where the object may be: as planned, and as the inventory has it since. */
+function placesOf(change: Change, resource: Resource | undefined): Place[] {
+  const { vmid, node } = change;
+  const places = new Map<number, Place>();
+  if (vmid !== undefined && node !== undefined) places.set(vmid, { kind: change.ref.kind, vmid, node });
+  if (resource) places.set(resource.vmid, { kind: resource.ref.kind, vmid: resource.vmid, node: resource.node });
+  return [...places.values()];
+}
+
+/** The observed state with fresh sights of some guests. */
+export async function lookAgain(
   observed: ObservedState,
-  at: { change: Change; vmid: number; node: string },
-  sender: StepSender,
-  signal: AbortSignal | undefined,
+  places: readonly Place[],
+  sender: Pick<StepSender, "look">,
+  signal?: AbortSignal,
 ): Promise<ObservedState> {
-  const sight = await sender.look({ kind: at.change.ref.kind, vmid: at.vmid, node: at.node }, signal);
   const summaries = new Map(observed.summaries);
-  if (sight.at === "present") summaries.set(at.vmid, sight.guest);
-  // absent here says nothing about a guest that a list has on another node
-  else if (sight.at === "absent" && summaries.get(at.vmid)?.node === at.node) summaries.delete(at.vmid);
   const sights = new Map(observed.sights);
-  if (sight.at !== "absent" || !summaries.has(at.vmid)) sights.set(at.vmid, sight);
+  for (const at of places) {
+    const sight = await sender.look(at, signal);
+    if (sight.at === "present") summaries.set(at.vmid, sight.guest);
+    // absent here says nothing about a guest that a list has on another node
+    else if (sight.at === "absent" && summaries.get(at.vmid)?.node === at.node) summaries.delete(at.vmid);
+    if (sight.at !== "absent" || !summaries.has(at.vmid)) sights.set(at.vmid, sight);
+  }
   return { ...observed, summaries, sights };
 }

@@ -1,8 +1,10 @@
+import { ProxmoorError } from "../model/errors.js";
 import { refKey } from "../model/ref.js";
 import type { Change, Plan, Resource } from "../plan/types.js";
 import { applyChange } from "./change.js";
 import type { Outcome, RunResult } from "./events.js";
 import type { ApplyOptions, ApplyPorts } from "./ports.js";
+import { withLease } from "./lease.js";
 import { Throttle } from "./throttle.js";
 
 /**
@@ -55,27 +57,46 @@ async function noteUnchanged(plan: Plan, ports: ApplyPorts, options: ApplyOption
   const known = new Map(resources.map((one) => [refKey(one.ref), one]));
   for (const change of plan.changes) {
     const before = known.get(refKey(change.ref));
-    if (change.action !== "keep" || !before || !change.desired) continue;
-    const now: Resource = {
-      ...before,
-      node: change.node ?? before.node,
-      lastApplied: change.desired.fields,
-      labels: change.desired.labels,
-      source: options.sourceOf(change.desired.place),
-      prune: change.desired.lifecycle.prune,
-    };
-    if (!same(before, now))
-      await ports.resources.save({
-        ...now,
-        generation: before.generation + 1,
-        observedGeneration: before.generation + 1,
-      });
+    if (change.action === "keep" && before && asDeclared(before, change, options) !== before)
+      await noteOne(change, ports, options);
   }
+}
+
+async function noteOne(change: Change, ports: ApplyPorts, options: ApplyOptions): Promise<void> {
+  const { leases, clock, isGone, resources } = ports;
+  const taker = { leases, clock, isGone, holder: options.holder, signal: options.signal };
+  try {
+    await withLease(refKey(change.ref), taker, async () => {
+      const before = await resources.find(change.ref);
+      const now = before && asDeclared(before, change, options);
+      if (now && now !== before) await resources.save(now);
+    });
+  } catch (error) {
+    // whoever works on it right now notes what is declared there
+    if (!(error instanceof ProxmoorError) || error.code !== "APPLY_BUSY") throw error;
+  }
+}
+
+/** The inventory's entry as the manifest has it now; the same object where that is no news. */
+function asDeclared(before: Resource, { desired, node }: Change, options: ApplyOptions): Resource {
+  if (!desired) return before;
+  const now: Resource = {
+    ...before,
+    node: node ?? before.node,
+    // declared again before its removal was carried out
+    phase: before.phase === "deleting" ? "ready" : before.phase,
+    lastApplied: desired.fields,
+    labels: desired.labels,
+    source: options.sourceOf(desired.place),
+    prune: desired.lifecycle.prune,
+  };
+  if (same(before, now)) return before;
+  return { ...now, generation: before.generation + 1, observedGeneration: before.generation + 1 };
 }
 
 function same(a: Resource, b: Resource): boolean {
   const of = (one: Resource) =>
-    JSON.stringify([one.node, sorted(one.lastApplied), sorted(one.labels), one.source, one.prune]);
+    JSON.stringify([one.node, one.phase, sorted(one.lastApplied), sorted(one.labels), one.source, one.prune]);
   return of(a) === of(b);
 }
 

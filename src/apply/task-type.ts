@@ -21,3 +21,22 @@ export function taskTypeOf(step: Step): string {
       return assertNever(step);
   }
 }
+
+const OPS = [
+  "create",
+  "clone",
+  "configure",
+  "resize",
+  "start",
+  "shutdown",
+  "stop",
+  "reboot",
+  "migrate",
+  "destroy",
+] as const;
+
+/** The step behind a row of the tasks table. */
+export function opOf(type: string): Step["op"] | undefined {
+  const bare = type.replace(/^(qm|vz)/, "");
+  return OPS.find((op) => op === bare);
+}

@@ -33,11 +33,17 @@ function isIgnored(path: string, ignored: readonly string[]): boolean {
   });
 }
 
-function same(kind: Kind, path: string, values: [FieldValue | undefined, FieldValue | undefined], policy: PlanPolicy) {
+/** Whether a guest's value of a field is as good as another; PVE's raw options are compared by meaning with a policy. */
+export function sameField(
+  kind: Kind,
+  path: string,
+  values: readonly [FieldValue | undefined, FieldValue | undefined],
+  policy?: Pick<PlanPolicy, "sameRaw">,
+): boolean {
   const fallback = defaultOf(kind, path);
   const [a, b] = [values[0] ?? fallback, values[1] ?? fallback];
   if (sameValue(a, b) || samePlace(path, a, b)) return true;
-  if (path.startsWith("extraConfig.") && typeof a === "string" && typeof b === "string")
+  if (policy && path.startsWith("extraConfig.") && typeof a === "string" && typeof b === "string")
     return policy.sameRaw(kind, path.slice("extraConfig.".length), a, b);
   return false;
 }
@@ -92,7 +98,7 @@ export function compareFields({ desired, lastApplied, guest, policy, isNew }: Co
     const from = guest.fields[path];
     const device = deviceOf(path);
     const isNewDevice = device !== undefined && !hasDevice(guest.fields, device);
-    if (!isNewDevice && same(kind, path, [from, to], policy)) continue;
+    if (!isNewDevice && sameField(kind, path, [from, to], policy)) continue;
     const effect = effectOf(guest, isNewDevice ? device : path, to);
     diffs.push({ path, ...(from !== undefined && { from }), to, effect });
   }
@@ -109,7 +115,7 @@ export function compareFields({ desired, lastApplied, guest, policy, isNew }: Co
       continue;
     }
     const from = guest.fields[path];
-    if (isSticky(kind, path) || from === undefined || same(kind, path, [from, undefined], policy)) continue;
+    if (isSticky(kind, path) || from === undefined || sameField(kind, path, [from, undefined], policy)) continue;
     diffs.push({ path, from, effect: effectOf(guest, path, undefined) });
   }
   return diffs.sort((a, b) => (a.path < b.path ? -1 : 1));

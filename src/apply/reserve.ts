@@ -1,0 +1,88 @@
+import { ProxmoorError } from "../model/errors.js";
+import type { Change, Resource } from "../plan/types.js";
+import type { ApplyOptions, ApplyPorts } from "./ports.js";
+
+/** A change whose vmid and inventory entry are ours; `draft` is absent where nothing of ours is left to note. */
+export interface Reserved {
+  readonly change: Change;
+  readonly draft: Resource | undefined;
+}
+
+interface ReserveContext {
+  readonly ports: ApplyPorts;
+  readonly options: ApplyOptions;
+}
+
+/** As many guests may be made at once; each round at least one of them gets its vmid. */
+const VMID_TRIES = 50;
+
+/**
+ * Writes the inventory entry before the first request. A vmid that nobody declared and that another run took first is
+ * replaced by the next free one: `confirm` plans again. Gives undefined where nothing is left to do.
+ */
+export async function reserve(
+  confirm: () => Promise<Change | undefined>,
+  { ports, options }: ReserveContext,
+): Promise<Reserved | undefined> {
+  for (let tries = 1; ; tries++) {
+    const change = await confirm();
+    if (change === undefined) return undefined;
+    const draft = draftFor(change, await ports.resources.find(change.ref), options);
+    try {
+      // an adopted guest is ours once it carries our identity, not before
+      if (draft && change.action !== "adopt") await ports.resources.save(draft);
+      return { change, draft };
+    } catch (error) {
+      const isTaken = error instanceof ProxmoorError && error.code === "DB_DUPLICATE";
+      const isFree = change.action === "create" && change.desired?.vmid === undefined;
+      if (!isTaken || !isFree || tries >= VMID_TRIES) throw error;
+    }
+  }
+}
+
+function draftFor(change: Change, before: Resource | undefined, options: ApplyOptions): Resource | undefined {
+  if (change.action === "delete") return before && { ...before, phase: "deleting" };
+  const { desired } = change;
+  if (!desired || change.vmid === undefined || change.node === undefined || change.identity === undefined)
+    return undefined;
+  return {
+    ref: change.ref,
+    vmid: change.vmid,
+    node: change.node,
+    // of a replacement the old guest keeps its identity until it is gone
+    identity: change.action === "replace" && before ? before.identity : change.identity,
+    phase: change.action === "create" ? "creating" : (before?.phase ?? "ready"),
+    // a run that is cut off has perhaps applied some of the new fields: until it is whole, both count as ours
+    lastApplied: { ...before?.lastApplied, ...desired.fields },
+    labels: desired.labels,
+    source: options.sourceOf(desired.place),
+    prune: desired.lifecycle.prune,
+    generation: (before?.generation ?? 0) + 1,
+    observedGeneration: before?.observedGeneration ?? 0,
+    conditions: before?.conditions ?? [],
+  };
+}
+
+/** After the last step: the inventory's final entry. Gives the fields that wait for a restart. */
+export async function settle(
+  { change, draft }: Reserved,
+  { ports, options }: ReserveContext,
+): Promise<readonly string[]> {
+  if (change.action === "delete") {
+    await ports.resources.remove(change.ref, ports.clock.now() + options.quarantine);
+    return [];
+  }
+  if (!draft || !change.desired) return [];
+  await ports.resources.save({
+    ...draft,
+    identity: change.identity ?? draft.identity,
+    phase: "ready",
+    lastApplied: change.desired.fields,
+    observedGeneration: draft.generation,
+  });
+  // all is done: a guest that can't be read now does not make it undone
+  const sight = await ports.sender
+    .look({ kind: change.ref.kind, vmid: draft.vmid, node: draft.node }, options.signal)
+    .catch(() => undefined);
+  return sight?.at === "present" ? sight.guest.pendingFields : [];
+}
