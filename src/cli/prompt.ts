@@ -5,11 +5,12 @@ import type { Disruption } from "../plan/types.js";
 import type { Io } from "./io.js";
 
 /**
- * Asks about disruptions, once for all. Throws APPLY_DECLINED where the answer is no, or where nobody can be asked.
+ * Asks about the disruptions that no manifest allows, once for all. Throws APPLY_DECLINED where the answer is no, or where nobody can be asked.
  */
 export async function confirmDisruptions(disruptions: readonly Disruption[], yes: boolean, io: Io): Promise<void> {
-  if (disruptions.length === 0 || yes) return;
-  const list = disruptions.map((one) => `  ! ${one.text}`).join("\n");
+  const asked = disruptions.filter((one) => one.isAllowed !== true);
+  if (asked.length === 0 || yes) return;
+  const list = asked.map((one) => `  ! ${one.text}`).join("\n");
   if (!io.isTerminal.stdin)
     throw new ProxmoorError(
       "APPLY_DECLINED",

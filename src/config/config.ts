@@ -21,7 +21,7 @@ export interface Config {
     readonly url: () => string;
     readonly provider?: string;
     readonly logging: boolean;
-    readonly logLevel?: string;
+    readonly logLevel?: "debug" | "info" | "warn" | "error";
   };
   readonly context?: string;
 }
@@ -40,7 +40,7 @@ export function loadConfig({ flags, env, readFile = (file) => readFileSync(file,
   const sources: Sources = { flags, context, env };
   const url = findSecret({ flag: "database", key: "databaseUrl", env: "DATABASE_URL" }, sources, readFile);
   const provider = find({ key: "databaseProvider", env: "DATABASE_PROVIDER" }, sources)?.value;
-  const logLevel = find({ key: "", env: "DB_LOG_LEVEL" }, sources)?.value;
+  const logLevel = levelOf(find({ key: "", env: "DB_LOG_LEVEL" }, sources)?.value);
   const endpoint = find({ flag: "endpoint", key: "endpoint", env: "PROXMOX_VE_ENDPOINT" }, sources);
   return Object.freeze<Config>({
     pve: endpoint && (() => pveConfig(endpoint.value, sources, readFile)),
@@ -51,6 +51,16 @@ export function loadConfig({ flags, env, readFile = (file) => readFileSync(file,
       ...(logLevel !== undefined && { logLevel }),
     }),
     ...(context && { context: context.name }),
+  });
+}
+
+const LEVELS = ["debug", "info", "warn", "error"] as const;
+
+function levelOf(text: string | undefined): (typeof LEVELS)[number] | undefined {
+  const level = LEVELS.find((one) => one === text);
+  if (text === undefined || level !== undefined) return level;
+  throw new ProxmoorError("CONFIG_INVALID", `DB_LOG_LEVEL is ${JSON.stringify(text)}`, {
+    remedy: `Levels are ${LEVELS.join(", ")}.`,
   });
 }
 
@@ -79,10 +89,15 @@ function chooseContext(
   });
 }
 
+/** An empty variable is one that is not set. */
+function setting(env: ConfigInput["env"], name: string): string | undefined {
+  return env[name] === "" ? undefined : env[name];
+}
+
 function contextPath(env: ConfigInput["env"]): string {
-  const explicit = env["PROXMOOR_CONFIG"];
-  if (explicit !== undefined && explicit !== "") return explicit;
-  const base = env["XDG_CONFIG_HOME"] ?? path.join(env["HOME"] ?? env["USERPROFILE"] ?? ".", ".config");
+  const explicit = setting(env, "PROXMOOR_CONFIG");
+  if (explicit !== undefined) return explicit;
+  const base = setting(env, "XDG_CONFIG_HOME") ?? path.join(env["HOME"] ?? env["USERPROFILE"] ?? ".", ".config");
   return path.join(base, "proxmoor", "config.yaml");
 }
 
@@ -93,7 +108,7 @@ function readContexts(env: ConfigInput["env"], readFile: (path: string) => strin
     text = readFile(file);
   } catch (error) {
     const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
-    if (isMissing && env["PROXMOOR_CONFIG"] === undefined) return undefined;
+    if (isMissing && setting(env, "PROXMOOR_CONFIG") === undefined) return undefined;
     throw new ProxmoorError("CONFIG_INVALID", `${file} can't be read`, { cause: error });
   }
   return parseContextFile(file, text);
@@ -131,7 +146,7 @@ function endpointOf(given: string): string {
   try {
     url = new URL(given.includes("://") ? given : `https://${given}`);
   } catch (error) {
-    throw new ProxmoorError("CONFIG_INVALID", `the endpoint "${given}" is no URL`, {
+    throw new ProxmoorError("CONFIG_INVALID", "the endpoint is no URL", {
       cause: error,
       remedy: "It looks like https://pve1.example.org:8006.",
     });

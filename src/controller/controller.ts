@@ -27,12 +27,14 @@ export class Controller {
   readonly #stop = new AbortController();
   #desired: ReadonlyMap<string, DesiredGuest> = new Map();
   #complete = false;
+  #mayPrune = false;
   #observed: ObservedState | undefined;
   #faults: readonly Fault[] = [];
   #resources: readonly Resource[] = [];
   #polls = 0;
   #status: Omit<ControllerStatus, "faults" | "queueDepth"> = { started: false };
   #dirty = false;
+  #lost: Error | undefined;
 
   constructor(
     private readonly ports: ControllerPorts,
@@ -65,9 +67,11 @@ export class Controller {
     try {
       await this.#readSource(true);
       await this.#recover(signal);
-      const workers = Array.from({ length: options.workers }, () => this.#work(signal));
-      await Promise.all([this.#poll(signal), this.#watchSource(signal), this.#keepLease(signal)]);
+      const until = AbortSignal.any([signal, this.#stop.signal]);
+      const workers = Array.from({ length: options.workers }, () => this.#work(until));
+      await Promise.all([this.#poll(until), this.#watchSource(until), this.#keepLease(until)]);
       await this.#drain(workers);
+      if (this.#lost) throw this.#lost;
     } finally {
       await unwatch();
       this.#queue.close();
@@ -98,7 +102,13 @@ export class Controller {
           log.error({ error: messageOf(error) }, "lease could not be renewed");
           return true;
         });
-      if (!held) await this.#lead();
+      if (held) continue;
+      // somebody else leads now: nothing more may be sent
+      this.#lost = await this.#lead().then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error : new Error(messageOf(error))),
+      );
+      if (this.#lost) this.#stop.abort(this.#lost);
     }
   }
 
@@ -133,7 +143,7 @@ export class Controller {
     this.#desired = next;
     this.#complete = read.complete && read.faults.length === 0;
     for (const [key] of changed) this.#queue.add(key, { priority: PRIORITY.desire, fresh: true });
-    for (const key of gone) this.#queue.add(key, { priority: PRIORITY.desire, fresh: true });
+    // what is gone is found by the next look, which counts how much that is
     if (changed.length + gone.length > 0 || isFirst)
       log.info(
         { guests: next.size, changed: changed.length, gone: gone.length, faults: read.faults.length },
@@ -193,11 +203,21 @@ export class Controller {
       inventory,
       policy: { ...options.policy, prunes },
     });
+    this.#mayPrune = this.#complete && this.#isWithinLimit(plan.summary.delete);
     const unsaid = new Set(inventory.resources.filter(isUnsaid).map((one) => refKey(one.ref)));
     for (const change of plan.changes) {
       const key = refKey(change.ref);
+      if (change.action === "delete" && !this.#mayPrune) continue;
       if (change.action !== "keep" || unsaid.has(key)) this.#queue.add(key, { priority: PRIORITY.drift });
     }
+  }
+
+  /** Rather nothing pruned than too much: more deletions than allowed wait until the limit or the manifests change. */
+  #isWithinLimit(deletes: number): boolean {
+    const { maxDeletes } = this.options.policy;
+    if (deletes <= maxDeletes) return true;
+    this.ports.log.error({ deletes, maxDeletes }, "nothing is pruned: more guests would go than --max-deletes allows");
+    return false;
   }
 
   #isDeclared(guest: GuestSummary): boolean {
@@ -228,7 +248,7 @@ export class Controller {
         options,
         desired: this.#desired,
         observed,
-        mayPrune: this.#complete,
+        mayPrune: this.#mayPrune,
         signal: this.#stop.signal,
       });
     } catch (error) {
@@ -254,9 +274,10 @@ export class Controller {
   }
 }
 
-/** A resource whose conditions do not say yet that it is as declared. */
-function isUnsaid(resource: Resource): boolean {
-  return !resource.conditions.some((one) => one.type === "Synced" && one.status === "True");
+/** A resource whose conditions do not say that all is well: reconciling it sets them anew. */
+function isUnsaid({ conditions }: Resource): boolean {
+  const isTrue = (type: string) => conditions.some((one) => one.type === type && one.status === "True");
+  return !isTrue("Synced") || isTrue("RestartRequired") || isTrue("Drifted") || isTrue("Blocked");
 }
 
 function countConditions(resources: readonly Resource[]): Record<string, number> {

@@ -35,21 +35,29 @@ export async function reconcile(ref: Ref, context: ReconcileContext): Promise<Re
   const key = refKey(ref);
   const wanted = context.desired.get(key);
   const resource = await ports.resources.find(ref);
-  const waitsFor = wanted?.dependsOn.find((other) => context.desired.has(refKey(other)));
-  if (wanted && waitsFor && resource?.phase !== "ready") {
-    const dependency = await ports.resources.find(waitsFor);
-    if (dependency?.phase !== "ready") return { result: "waiting", reason: `waits for ${refKey(waitsFor)}` };
+  if (wanted && resource?.phase !== "ready") {
+    const missing = await missingDependency(wanted, context);
+    if (missing) return { result: "waiting", reason: `waits for ${refKey(missing)}` };
   }
   const planned = wanted ? await planOne(wanted, context) : planGone(resource, context);
   if (!planned) return { result: "unchanged" };
   return act(planned, resource, context);
 }
 
-async function planOne(
-  wanted: DesiredGuest,
-  { ports, options, observed }: ReconcileContext,
-): Promise<Change | undefined> {
-  const inventory = await ports.resources.inventory(ports.clock.now());
+/** The first declared dependency that is not made yet. */
+async function missingDependency(wanted: DesiredGuest, { ports, desired }: ReconcileContext): Promise<Ref | undefined> {
+  for (const other of wanted.dependsOn)
+    if (desired.has(refKey(other)) && (await ports.resources.find(other))?.phase !== "ready") return other;
+  return undefined;
+}
+
+async function planOne(wanted: DesiredGuest, context: ReconcileContext): Promise<Change | undefined> {
+  const { ports, options, observed } = context;
+  const stored = await ports.resources.inventory(ports.clock.now());
+  // vmids that other manifests declare are not to be given out, although only one guest is planned here
+  const others = [...context.desired.values()].filter((one) => one !== wanted);
+  const declared = others.flatMap((one) => (one.vmid === undefined ? [] : [one.vmid]));
+  const inventory = { ...stored, unavailableVmids: new Set([...stored.unavailableVmids, ...declared]) };
   const policy = { ...options.policy, prunes: undefined };
   return planChanges({ desired: { guests: [wanted] }, observed, inventory, policy }).changes[0];
 }
@@ -67,11 +75,8 @@ async function act(planned: Change, resource: Resource | undefined, context: Rec
   const key = refKey(planned.ref);
   if (planned.action === "blocked") {
     const reason = planned.reason ?? "it can't be changed as things are";
-    await note(
-      planned.ref,
-      { blocked: say("True", "Blocked", reason), synced: say("False", "Blocked", reason) },
-      context,
-    );
+    const no = say("False", "Blocked", reason);
+    await note(planned.ref, { blocked: say("True", "Blocked", reason), synced: no, ready: no }, context);
     await ports.events.record({
       time: ports.clock.now(),
       type: "Warning",
@@ -142,10 +147,8 @@ async function conclude(change: Change, outcome: Outcome, context: ReconcileCont
   const key = refKey(change.ref);
   switch (outcome.result) {
     case "done": {
-      const pending = change.fields.filter((diff) => diff.effect === "restart").map((diff) => diff.path);
-      const waits = [
-        ...new Set([...outcome.pending, ...(change.steps.some((step) => step.op === "reboot") ? [] : pending)]),
-      ];
+      // what the final look saw; where nothing was written, what the last poll saw
+      const waits = outcome.action === "keep" ? pendingOf(change, context) : outcome.pending;
       await note(
         change.ref,
         waits.length > 0 ? { restartRequired: say("True", "PendingChanges", waits.join(", ")) } : {},
@@ -186,6 +189,11 @@ async function conclude(change: Change, outcome: Outcome, context: ReconcileCont
   }
 }
 
+function pendingOf(change: Change, { observed }: ReconcileContext): readonly string[] {
+  const sight = change.vmid === undefined ? undefined : observed.sights.get(change.vmid);
+  return sight?.at === "present" ? sight.guest.pendingFields : [];
+}
+
 const REASONS: Record<Change["action"], string> = {
   create: "Created",
   update: "Updated",
@@ -215,7 +223,15 @@ async function reportDrift(change: Change, context: ReconcileContext): Promise<R
   if (change.desired?.lifecycle.drift === "ignore") return { result: "unchanged" };
   const what = changed(change.fields) || `power: ${change.power?.from ?? "?"}, not ${change.power?.to ?? "?"}`;
   context.ports.metrics.drift("reported");
-  await note(change.ref, { drifted: say("True", "Differs", what), synced: say("False", "Drifted", what) }, context);
+  await note(
+    change.ref,
+    {
+      drifted: say("True", "Differs", what),
+      synced: say("False", "Drifted", what),
+      ready: say("False", "Drifted", what),
+    },
+    context,
+  );
   await context.ports.events.record({
     time: context.ports.clock.now(),
     type: "Warning",

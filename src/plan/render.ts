@@ -2,7 +2,7 @@ import { assertNever } from "../model/assert-never.js";
 import { refKey } from "../model/ref.js";
 import { formatValue } from "./format.js";
 import { isShrink } from "./steps.js";
-import type { Change, FieldDiff, Plan, PlanSummary } from "./types.js";
+import type { Change, FieldDiff, Disruption, Plan, PlanSummary } from "./types.js";
 
 const INDENT = " ";
 
@@ -72,6 +72,10 @@ export function renderSummary(summary: PlanSummary): string {
   return parts.join(", ");
 }
 
+function formatDisruption({ text, isAllowed }: Disruption): string {
+  return `  ! ${text}${isAllowed === true ? ", allowed by lifecycle.restart" : ""}`;
+}
+
 /** The whole plan for a person, without colour; one blank line between objects. */
 export function renderPlan(plan: Plan): string {
   const lines: string[] = [];
@@ -80,7 +84,7 @@ export function renderPlan(plan: Plan): string {
     lines.push(...renderChange(change), "");
   }
   const disruptions = plan.changes.flatMap((change) => change.disruptions);
-  if (disruptions.length > 0) lines.push("Disruptions:", ...disruptions.map((one) => `  ! ${one.text}`), "");
+  if (disruptions.length > 0) lines.push("Disruptions:", ...disruptions.map(formatDisruption), "");
   for (const warning of plan.warnings) lines.push(`Warning: ${warning}`);
   lines.push(renderSummary(plan.summary));
   return `${lines.join("\n")}\n`;

@@ -191,7 +191,9 @@ export function disruptionsOf(
         kind: "detach",
         text: `detach ${diff.path.replace(/^.*\./, "")} of ${key} (its volume stays as unused)`,
       });
-  if (restart !== undefined) found.push({ kind: "restart", text: `restart ${key} (${restart})` });
+  const isAllowed = desired.lifecycle.restart === "allow";
+  if (restart !== undefined)
+    found.push({ kind: "restart", text: `restart ${key} (${restart})`, ...(isAllowed && { isAllowed }) });
   return found;
 }
 

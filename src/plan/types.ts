@@ -19,8 +19,10 @@ export type Action = "create" | "update" | "replace" | "delete" | "adopt" | "kee
 
 /** Something that people want to be asked about, named for the prompt. */
 export interface Disruption {
-  readonly kind: "delete" | "replace" | "restart" | "stop" | "detach" | "shrink";
+  readonly kind: "delete" | "replace" | "restart" | "stop" | "detach";
   readonly text: string;
+  /** The manifest allows it (`lifecycle.restart: allow`): it is told, and not asked about. */
+  readonly isAllowed?: boolean;
 }
 
 /** Which guest a step works on, and how it is known to be the right one. */
@@ -55,7 +57,6 @@ export type Step = { readonly target: StepTarget } & (
   | { readonly op: "stop" }
   | { readonly op: "reboot"; readonly timeout?: number }
   | { readonly op: "migrate"; readonly to: string; readonly online: boolean }
-  /** `withUnused`: destroy volumes of the guest that no config names; never set by the planner. */
   | { readonly op: "destroy" }
 );
 
@@ -138,7 +139,7 @@ export interface PlanPolicy {
   readonly vmidRange: { readonly first: number; readonly last: number };
   /** How guests are asked to shut down; PVE's 60 s and no force where left out. */
   readonly shutdown?: { readonly timeout: number; readonly force: boolean };
-  /** Deletions allowed in one plan, without --allow-many-deletes. */
+  /** Deletions allowed in one plan, see --max-deletes. */
   readonly maxDeletes: number;
   /** Gives a fresh uuid for a guest to be made: randomness is a parameter. */
   readonly newIdentity: (ref: Ref) => string;

@@ -34,7 +34,11 @@ describe("the plan in docs/guide/planning.md", () => {
       {
         ...update,
         power: { from: "running", to: "running (restarted)" },
-        disruptions: disruptionsOf({ ref: update.ref } as DesiredGuest, fields, "cpu.cores"),
+        disruptions: disruptionsOf(
+          { ref: update.ref, lifecycle: { restart: "ask" } } as DesiredGuest,
+          fields,
+          "cpu.cores",
+        ),
       },
       change("web-02", {
         action: "create",
