@@ -26,6 +26,8 @@ function list(call: Call): unknown {
   const content = call.list("content");
   const only = call.text("storage");
   if (only !== undefined && call.state.storages[only] === undefined) refuse({ storage: "No such storage." });
+  const other = call.text("target");
+  const target = other === call.node || other === "localhost" ? undefined : other;
   const rows: Record<string, unknown>[] = [];
   for (const storage of Object.values(call.state.storages)) {
     const name = storage.storage;
@@ -36,7 +38,6 @@ function list(call: Call): unknown {
       if (info["enabled"] === 0 || !content.some((type) => contentTypes(storage).includes(type))) continue;
     }
     if (call.flag("enabled") && info["enabled"] === 0) continue;
-    const target = call.text("target");
     if (target !== undefined && (!isOnNode(storage, target) || info["enabled"] === 0)) continue;
     rows.push({
       storage: name,

@@ -87,7 +87,8 @@ function freeName(state: State, storage: StorageState, wanted: NewVolume): strin
   const taken = new Set<number>();
   for (const volume of volumesOf(state, storage.storage, wanted.node)) {
     const found = pattern.exec(volume.volid.slice(volume.volid.indexOf(":") + 1));
-    if (found === null) continue;
+    // a file storage looks into the guest's own folder only, whatever the names in another one
+    if (found === null || volume.vmid !== wanted.vmid) continue;
     // nfs and cifs look at volumes of the same format only [BEHAVIOUR section 8]
     if ((storage.type === "nfs" || storage.type === "cifs") && found[2] !== wanted.format) continue;
     taken.add(Number(found[1]));

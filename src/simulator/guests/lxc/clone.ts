@@ -11,7 +11,7 @@ import { lockedText } from "../common/values.js";
 import { checkBridge } from "../qemu/nets.js";
 import { isMountKey, isUnused, mountKind, mountsOf, printMount } from "./mounts.js";
 import { isNet, parseLxcNet, withNewMac } from "./nets.js";
-import { lxcDescription } from "./update.js";
+import { lxcDescription } from "./values.js";
 import { logFilesystem } from "./volumes.js";
 
 const NOT_COPIED = new Set(["template", "lock", "parent", "snaptime", "snapstate"]);

@@ -12,7 +12,7 @@ import { isMountKey, isUnused } from "./mounts.js";
 import { completeLxcNet, isNet } from "./nets.js";
 import { checkLxcKeys } from "./permissions.js";
 import { startLxc } from "./power.js";
-import { lxcDescription } from "./update.js";
+import { checkLxcValues, lxcDescription, lxcLine } from "./values.js";
 import { checkMounts, createMount } from "./volumes.js";
 
 const CONTROL = new Set(
@@ -43,6 +43,7 @@ function create(call: Call): string {
   checkStorage(call, set);
   checkTemplate(call, restore);
   checkMounts(call, vmid, set, true);
+  checkLxcValues(call, set);
   set["rootfs"] ??= `${call.text("storage") ?? "local"}:${DEFAULT_GIB}`;
   const plan = { set, pool, start: call.flag("start"), unprivileged };
   return call.task(restore ? "vzrestore" : "vzcreate", vmid, (log) => build(call, plan, log));
@@ -137,7 +138,7 @@ function baseConfig(call: Call, set: Readonly<Record<string, string>>, unprivile
     else if (key === "tags") config[key] = asLine(cleanTags(call, value));
     else if (key === "description") {
       if (value !== "") config[key] = lxcDescription(value);
-    } else config[key] = asLine(value);
+    } else config[key] = lxcLine(key, value);
   }
   if (unprivileged) config["unprivileged"] = "1";
   return config;

@@ -1,5 +1,5 @@
 import type { Call, Handlers } from "../../call.js";
-import { fail, refuse } from "../../fault.js";
+import { ApiFault, fail, refuse } from "../../fault.js";
 import type { Guest } from "../../state/model.js";
 import { formatSize } from "../../storage/sizes.js";
 import { contentTypes, enabledStorage } from "../../storage/storages.js";
@@ -24,6 +24,13 @@ function checkLocked(guest: Guest): void {
   if (locked !== undefined) fail(locked);
 }
 
+/** PVE takes a missing mount point apart as an empty text, and shows what its parser says. */
+const noMount = (): ApiFault =>
+  new ApiFault(500, "format error", {
+    volume: "property is missing and it is not optional",
+    mp: "property is missing and it is not optional",
+  });
+
 /** PUT resize: the size is checked in the call; only the work is a task. */
 function resize(call: Call): string {
   const { world } = call;
@@ -33,7 +40,7 @@ function resize(call: Call): string {
   checkLocked(guest);
   checkDigest(call, guest);
   const value = guest.config[key];
-  if (value === undefined) fail(`failed to resize disk: no such disk '${key}'`);
+  if (value === undefined) throw noMount();
   const mount = parseMount(key, value);
   const volid = mount["volume"] ?? "";
   if (mountKind(volid) !== "volume") fail(`can't resize mount point owned by another container (${guest.vmid})`);

@@ -7,7 +7,7 @@ import type { World } from "../../world.js";
 import { computeDigest, lockedText, typedConfig } from "../common/values.js";
 import { isMountKey, isUnused, mountKind, mountsOf } from "./mounts.js";
 import { haltLxc, startLxc } from "./power.js";
-import { lxcDescription } from "./update.js";
+import { lxcDescription } from "./values.js";
 import { addUnusedVolume, ownsVolume } from "./volumes.js";
 
 const RESERVED = new Set(["current", "vzdump"]);

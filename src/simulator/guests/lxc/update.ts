@@ -1,7 +1,7 @@
 import type { Call, Handlers } from "../../call.js";
 import { ApiFault, fail, faultText, refuse } from "../../fault.js";
 import type { Guest } from "../../state/model.js";
-import { findVolume, freeVolume } from "../../storage/volumes.js";
+import { freeVolume } from "../../storage/volumes.js";
 import { CALL_SHAPES } from "../../table/table.js";
 import type { TaskLog } from "../../tasks/runner.js";
 import type { World } from "../../world.js";
@@ -15,10 +15,11 @@ import {
   typedConfig,
 } from "../common/values.js";
 import { cleanTags } from "../common/tags.js";
-import { isMountKey, isUnused, mountKind, parseMount } from "./mounts.js";
+import { isMountKey, isUnused, mountKind, newVolume, parseMount } from "./mounts.js";
 import { completeLxcNet, isNet } from "./nets.js";
 import { checkLxcKeys } from "./permissions.js";
-import { addUnusedVolume, checkMounts, createMount, dropMountedUnused } from "./volumes.js";
+import { checkLxcValues, lxcDescription, lxcLine } from "./values.js";
+import { addUnusedVolume, checkContent, checkMounts, createMount, dropMountedUnused, ownsVolume } from "./volumes.js";
 
 const KEYS = CALL_SHAPES.get("PUT /nodes/{node}/lxc/{vmid}/config")?.params ?? {};
 const CONTROL = new Set("node vmid delete revert digest".split(" "));
@@ -53,8 +54,8 @@ function update(call: Call): null {
     fail("detected modified configuration - file changed by other user? Try again.");
   const locked = lockedText(guest);
   if (locked !== undefined) fail(locked);
-  checkReadOnly(set, remove);
-  protectMounts(guest, remove);
+  checkDeletions(guest, remove);
+  checkValues(call, guest, set);
   for (const key of revert) {
     delete guest.pending[key];
     delete guest.pendingDelete[key];
@@ -63,26 +64,35 @@ function update(call: Call): null {
   return null;
 }
 
-function checkReadOnly(set: Readonly<Record<string, string>>, remove: readonly string[]): void {
+/** What must stay; a key that is not set is passed over. */
+function checkDeletions(guest: Guest, remove: readonly string[]): void {
   for (const key of remove) {
+    if (guest.config[key] === undefined) continue;
     if (REQUIRED.has(key)) fail(`unable to delete required option '${key}'`);
     if (READ_ONLY.has(key)) fail(`unable to delete read-only option: '${key}'`);
+    if (isMountKey(key) || isUnused(key)) protectMount(guest, key);
   }
-  for (const key of Object.keys(set)) if (READ_ONLY.has(key)) fail(`unable to modify read-only option: '${key}'`);
 }
 
-function protectMounts(guest: Guest, remove: readonly string[]): void {
-  if (guest.config["protection"] !== "1") return;
-  for (const key of remove)
-    if (isMountKey(key) || isUnused(key))
-      fail(`can't update CT ${guest.vmid} drive '${key}' - protection mode enabled`);
+function protectMount(guest: Guest, key: string): void {
+  if (guest.config["protection"] === "1")
+    fail(`can't update CT ${guest.vmid} drive '${key}' - protection mode enabled`);
+}
+
+/** The tests of PVE's `update_pct_config`, in the order of the keys' names. */
+function checkValues(call: Call, guest: Guest, set: Readonly<Record<string, string>>): void {
+  for (const key of Object.keys(set).sort()) {
+    if (READ_ONLY.has(key)) fail(`unable to modify read-only option: '${key}'`);
+    if (isMountKey(key)) {
+      protectMount(guest, key);
+      checkContent(call.state, key, set[key] ?? "");
+    }
+  }
+  checkLxcValues(call, set);
 }
 
 function apply(call: Call, guest: Guest, set: Readonly<Record<string, string>>, remove: readonly string[]): void {
-  for (const key of remove) {
-    delete guest.pending[key];
-    if (guest.config[key] !== undefined) guest.pendingDelete[key] = false;
-  }
+  for (const key of remove) if (guest.config[key] !== undefined) guest.pendingDelete[key] = false;
   for (const [key, value] of Object.entries(set)) {
     guest.pending[key] = prepare(call, guest, key, value);
     delete guest.pendingDelete[key];
@@ -96,16 +106,13 @@ function apply(call: Call, guest: Guest, set: Readonly<Record<string, string>>, 
 
 function prepare(call: Call, guest: Guest, key: string, value: string): string {
   if (isNet(key)) return completeLxcNet(call, value);
+  // PVE measures a volume that is mounted anew, but leaves the rootfs as it was sent
+  if (key === "rootfs" && newVolume(parseMount(key, value)["volume"] ?? "") === undefined) return asLine(value);
   if (isMountKey(key))
     return createMount({ world: call.world, node: guest.node, vmid: guest.vmid, log: silent }, key, value);
   if (key === "tags") return asLine(cleanTags(call, value));
   if (key === "description") return lxcDescription(value);
-  return asLine(value);
-}
-
-/** The file's comment lines end with a line feed each; an empty description is none. */
-export function lxcDescription(value: string): string {
-  return value === "" ? "" : `${value.replace(/\n+$/, "")}\n`;
+  return lxcLine(key, value);
 }
 
 /** A running container: what it can't take waits. */
@@ -138,13 +145,12 @@ function removeKey(world: World, guest: Guest, key: string): void {
   const value = guest.config[key];
   if (value === undefined) return;
   if (isUnused(key)) {
-    if (findVolume(world.state, value, guest.node) !== undefined) freeVolume(world, value, guest.node);
+    if (ownsVolume(world, guest, value)) freeVolume(world, value, guest.node);
     delete guest.config[key];
   } else if (isMountKey(key)) {
     delete guest.config[key];
     detach(guest, key, value);
-  } else if (key === "swap" && guest.run !== undefined) guest.config[key] = "0";
-  else delete guest.config[key];
+  } else delete guest.config[key];
   delete guest.pendingDelete[key];
 }
 

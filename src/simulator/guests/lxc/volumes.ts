@@ -1,7 +1,8 @@
 import type { Call } from "../../call.js";
 import { fail, refuse } from "../../fault.js";
-import type { Guest, Volume } from "../../state/model.js";
+import type { Guest, State, Volume } from "../../state/model.js";
 import { checkVolumeAccess } from "../../storage/access.js";
+import { splitVolid } from "../../storage/names.js";
 import { formatSize } from "../../storage/sizes.js";
 import { contentTypes, enabledStorage, storageOf } from "../../storage/storages.js";
 import { allocate, findVolume, locate } from "../../storage/volumes.js";
@@ -13,27 +14,33 @@ import { isMountKey, isUnused, mountKind, newVolume, parseMount, printMount } fr
 const GIB = 2 ** 30;
 const MAX_UNUSED = 256;
 
-/** May the caller use these volumes; are the storages fit for containers. */
+/** May the caller use these volumes. A new container's storages are looked at here as well, a change's later. */
 export function checkMounts(call: Call, vmid: number, set: Readonly<Record<string, string>>, creating: boolean): void {
   for (const [key, value] of Object.entries(set)) {
     if (!isMountKey(key)) continue;
     const volume = parseMount(key, value)["volume"] ?? "";
     if (mountKind(volume) !== "volume") continue;
     const created = newVolume(volume);
-    if (created === null || created === undefined) {
+    if (created === undefined) {
       if (!/^[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]:.+$/.test(volume))
         fail("Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651.");
       checkVolumeAccess(call, vmid, volume);
       continue;
     }
     call.require(`/storage/${created.storage}`, ["Datastore.AllocateSpace"]);
-    const storage = creating
-      ? enabledStorage(call.state, created.storage, call.node)
-      : storageOf(call.state, created.storage);
-    if (contentTypes(storage).includes("rootdir")) continue;
-    if (creating) refuse({ storage: `storage '${created.storage}' does not support container directories` });
-    fail(`storage '${created.storage}' does not allow content type 'rootdir' (Container)`);
+    if (!creating) continue;
+    if (!contentTypes(enabledStorage(call.state, created.storage, call.node)).includes("rootdir"))
+      refuse({ storage: `storage '${created.storage}' does not support container directories` });
   }
+}
+
+/** A volume, new or not, must be on a storage for containers. */
+export function checkContent(state: State, key: string, value: string): void {
+  const volume = parseMount(key, value)["volume"] ?? "";
+  if (mountKind(volume) !== "volume") return;
+  const { storage } = splitVolid(volume);
+  if (!contentTypes(storageOf(state, storage)).includes("rootdir"))
+    fail(`storage '${storage}' does not allow content type 'rootdir' (Container)`);
 }
 
 export interface VolumeWork {
