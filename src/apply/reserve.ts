@@ -1,4 +1,5 @@
 import { ProxmoorError } from "../model/errors.js";
+import { appliedFields } from "./applied.js";
 import type { Change, Resource } from "../plan/types.js";
 import type { ApplyOptions, ApplyPorts } from "./ports.js";
 
@@ -53,7 +54,7 @@ function draftFor(change: Change, before: Resource | undefined, options: ApplyOp
     identity: change.action === "replace" && before ? before.identity : change.identity,
     phase: change.action === "create" ? "creating" : (before?.phase ?? "ready"),
     // a run that is cut off has perhaps applied some of the new fields: until it is whole, both count as ours
-    lastApplied: { ...before?.lastApplied, ...desired.fields },
+    lastApplied: { ...before?.lastApplied, ...appliedFields(desired) },
     labels: desired.labels,
     source: options.sourceOf(desired.place),
     prune: desired.lifecycle.prune,
@@ -77,7 +78,7 @@ export async function settle(
     ...draft,
     identity: change.identity ?? draft.identity,
     phase: "ready",
-    lastApplied: change.desired.fields,
+    lastApplied: appliedFields(change.desired),
     observedGeneration: draft.generation,
   });
   // all is done: a guest that can't be read now does not make it undone

@@ -1,5 +1,6 @@
 import { ProxmoorError } from "../model/errors.js";
 import { refKey } from "../model/ref.js";
+import { appliedFields } from "./applied.js";
 import type { Change, Plan, Resource } from "../plan/types.js";
 import { applyChange } from "./change.js";
 import type { Outcome, RunResult } from "./events.js";
@@ -85,7 +86,7 @@ function asDeclared(before: Resource, { desired, node }: Change, options: ApplyO
     node: node ?? before.node,
     // declared again before its removal was carried out
     phase: before.phase === "deleting" ? "ready" : before.phase,
-    lastApplied: desired.fields,
+    lastApplied: appliedFields(desired),
     labels: desired.labels,
     source: options.sourceOf(desired.place),
     prune: desired.lifecycle.prune,

@@ -102,7 +102,9 @@ function checkIdentity(step: Step, guest: ObservedGuest, { origin, ref }: StepCo
 
 function unlessDone(step: Step, guest: ObservedGuest, { origin, ref }: StepContext): ObservedGuest | "done" {
   if (step.op === "resize") return isGrown(step, guest) ? "done" : guest;
-  if (step.op !== "configure") return AFTER[step.op] === guest.status && step.op !== "reboot" ? "done" : guest;
+  // PVE took all of it live, or what was pending is back to what counts now
+  if (step.op === "reboot") return guest.pendingFields.length === 0 ? "done" : guest;
+  if (step.op !== "configure") return AFTER[step.op] === guest.status ? "done" : guest;
   const moved = origin === "made" ? [] : movedFields(step.changes, guest);
   if (moved.length === 0) return guest;
   throw new ProxmoorError("APPLY_STALE", `somebody else changed ${moved.join(", ")} since the plan was made`, {

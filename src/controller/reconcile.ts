@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Outcome } from "../apply/events.js";
+import { appliedFields } from "../apply/applied.js";
 import { replanner } from "../apply/replan.js";
 import { runPlan } from "../apply/run.js";
 import type { DesiredGuest } from "../desired/types.js";
@@ -114,7 +115,7 @@ function isDrift(change: Change, resource: Resource): boolean {
   if (change.action !== "update" || !change.desired || resource.phase !== "ready") return false;
   const sorted = (fields: Readonly<Record<string, unknown>>) =>
     JSON.stringify(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return sorted(change.desired.fields) === sorted(resource.lastApplied);
+  return sorted(appliedFields(change.desired)) === sorted(resource.lastApplied);
 }
 
 async function run(change: Change, { ports, options, observed, signal }: ReconcileContext): Promise<Outcome> {

@@ -40,6 +40,8 @@ export interface RawConfig {
   readonly config: Readonly<Record<string, string>>;
   /** Keys whose new value (or null: their removal) waits for the next start. */
   readonly pending: Readonly<Record<string, string | null>>;
+  /** Of the keys in `pending`, the value that counts now; a key that is not set yet is left out. */
+  readonly current?: Readonly<Record<string, string>>;
   readonly digest: string;
 }
 

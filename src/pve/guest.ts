@@ -58,15 +58,18 @@ export function guestSummary(kind: Kind, node: string, row: WireRecord): GuestSu
 export function rawConfig(data: unknown, path: string): RawConfig {
   const config: Record<string, string> = {};
   const pending: Record<string, string | null> = {};
+  const current: Record<string, string> = {};
   let digest = "";
   for (const row of records(data, path)) {
     const key = textOf(row["key"]);
     if (key === undefined) continue;
     const [value, next] = [textOf(row["value"]), textOf(row["pending"])];
+    const isRemoval = next === undefined && (numberOf(row["delete"]) ?? 0) !== 0;
+    if (key !== "digest" && value !== undefined && (next !== undefined || isRemoval)) current[key] = value;
     if (key === "digest") digest = value ?? "";
     else if (next !== undefined) config[key] = pending[key] = next;
-    else if (numberOf(row["delete"]) !== undefined && numberOf(row["delete"]) !== 0) pending[key] = null;
+    else if (isRemoval) pending[key] = null;
     else if (value !== undefined) config[key] = value;
   }
-  return { config, pending, digest };
+  return { config, pending, current, digest };
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Kind } from "../../model/ref.js";
 import type { ObservedGuest, ObservedValue, RawConfig } from "../../observed/types.js";
 import { CONTAINER_SPEC } from "./container.js";
@@ -26,7 +27,9 @@ export function decode(kind: Kind, raw: RawConfig): Pick<ObservedGuest, "fields"
   const fields: Record<string, ObservedValue> = {};
   for (const key of Object.keys(raw.config).sort()) Object.assign(fields, keyFields(kind, key, raw.config[key] ?? ""));
   if (kind === "Container") fields["unprivileged"] ??= false;
-  const pending = Object.entries(raw.pending).flatMap(([key, value]) => pendingPaths(kind, key, value));
+  const pending = Object.entries(raw.pending).flatMap(([key, value]) =>
+    pendingPaths(kind, key, { now: raw.current?.[key], next: value }),
+  );
   return { fields, pendingFields: [...new Set(pending)].sort(), identities: identitiesOf(kind, raw.config) };
 }
 
@@ -78,10 +81,17 @@ function groupFields(group: GroupSpec, prefix: string, value: string): KeyFields
   return fields;
 }
 
-/** The fields whose change waits: those of the new value, or the key's own path where it will be removed. */
-function pendingPaths(kind: Kind, key: string, value: string | null): string[] {
-  const paths = value === null ? [] : Object.keys(keyFields(kind, key, value));
-  if (paths.length > 0 || INTERNAL.test(key)) return paths;
+/** The fields whose change waits; the key's own path where it will be removed, or where no field tells the difference. */
+function pendingPaths(
+  kind: Kind,
+  key: string,
+  { now, next }: { now: string | undefined; next: string | null },
+): string[] {
+  if (INTERNAL.test(key)) return [];
+  const before = now === undefined ? {} : keyFields(kind, key, now);
+  const after = next === null ? {} : keyFields(kind, key, next);
+  const changed = Object.keys({ ...before, ...after }).filter((path) => !isDeepStrictEqual(before[path], after[path]));
+  if (next !== null && changed.length > 0) return changed;
   const spec = specOf(kind);
   const scalar = spec.scalars.find((candidate) => candidate.key === key);
   if (scalar) return [scalar.path];

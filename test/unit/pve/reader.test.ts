@@ -195,6 +195,7 @@ describe("one guest", () => {
     expect(await new PveReader(client).guestConfig(at)).to.deep.equal({
       config: { memory: "512", features: "nesting=1" },
       pending: { features: "nesting=1", tags: null },
+      current: { tags: "a" },
       digest: "abc",
     });
     expect(client.calls).to.deep.equal(["GET /nodes/pve1/lxc/200/pending"]);

@@ -269,6 +269,7 @@ describe("a look at one guest", () => {
         haState: "started",
         config: { cores: "2", smbios1: `uuid=${ID}` },
         pending: { cores: "2" },
+        current: { cores: "1" },
         digest: "d2",
         fields: { "cpu.cores": 2 },
         pendingFields: ["cpu.cores"],
