@@ -87,6 +87,18 @@ export interface RunReport {
   readonly text: string;
 }
 
+type MakePlan = (observed: ObservedState, policy: PlanPolicy) => Promise<Plan>;
+
+interface Prepared {
+  readonly process: FakeProcess;
+  readonly events: ApplyEvent[];
+  readonly options: ApplyOptions;
+  readonly policy: PlanPolicy;
+  readonly ports: ApplyPorts;
+  readonly observed: ObservedState;
+  readonly plan: Plan;
+}
+
 /** A cluster, a database and a clock, and the programs that run on them. */
 export class Lab {
   readonly clock = new FakeClock();
@@ -151,10 +163,13 @@ export class Lab {
 
   /** `proxmoor apply`: recover, observe, plan, run. */
   apply(desired: DesiredState, settings: RunSettings = {}): Promise<RunReport> {
-    return this.#run(settings, async (observed, policy) => {
-      const inventory = await this.clock.track(() => this.stores.resources.inventory(this.clock.now()));
-      return planChanges({ desired, observed, inventory, policy });
-    });
+    return this.#run(settings, this.#planOf(desired));
+  }
+
+  /** The first half of an apply; the second is what it gives. */
+  async plan(desired: DesiredState, settings: RunSettings = {}): Promise<() => Promise<RunReport>> {
+    const prepared = await this.clock.drive(this.#prepare(settings, this.#planOf(desired)));
+    return () => this.#carryOut(prepared);
   }
 
   /** `proxmoor delete`. */
@@ -167,26 +182,38 @@ export class Lab {
     });
   }
 
-  async #run(
-    { policy: changes = {}, options: more = {}, process = new FakeProcess(this.clock), between }: RunSettings,
-    makePlan: (observed: ObservedState, policy: PlanPolicy) => Promise<Plan>,
-  ): Promise<RunReport> {
-    const events: ApplyEvent[] = [];
-    const options = this.options(more);
-    const policy = this.policy(changes);
-    const ports = this.ports(process, (event) => events.push(event));
-    const work = async () => {
-      await recoverTasks(ports, options);
-      const observed = await this.observe(process);
-      const plan = await makePlan(observed, policy);
-      await between?.();
-      const { sender, resources, clock } = ports;
-      const signal = options.signal;
-      const replan = replanner({ observed, policy, sender, resources, clock, ...(signal && { signal }) });
-      const { outcomes } = await runPlan(plan, { ...ports, replan }, options);
-      return { plan, outcomes };
+  #planOf(desired: DesiredState): MakePlan {
+    return async (observed, policy) => {
+      const inventory = await this.clock.track(() => this.stores.resources.inventory(this.clock.now()));
+      return planChanges({ desired, observed, inventory, policy });
     };
-    const { plan, outcomes } = await this.clock.drive(work());
+  }
+
+  #run(settings: RunSettings, makePlan: MakePlan): Promise<RunReport> {
+    const work = async () => {
+      const prepared = await this.#prepare(settings, makePlan);
+      await settings.between?.();
+      return this.#carryOut(prepared);
+    };
+    return this.clock.drive(work());
+  }
+
+  async #prepare(settings: RunSettings, makePlan: MakePlan): Promise<Prepared> {
+    const process = settings.process ?? new FakeProcess(this.clock);
+    const events: ApplyEvent[] = [];
+    const options = this.options(settings.options);
+    const policy = this.policy(settings.policy);
+    const ports = this.ports(process, (event) => events.push(event));
+    await recoverTasks(ports, options);
+    const observed = await this.observe(process);
+    return { process, events, options, policy, ports, observed, plan: await makePlan(observed, policy) };
+  }
+
+  async #carryOut({ process, events, options, policy, ports, observed, plan }: Prepared): Promise<RunReport> {
+    const { sender, resources, clock } = ports;
+    const { signal } = options;
+    const replan = replanner({ observed, policy, sender, resources, clock, ...(signal && { signal }) });
+    const { outcomes } = await runPlan(plan, { ...ports, replan }, options);
     if (process.isDead) throw new Killed("dead");
     return { events, outcomes, plan, text: [...outcomes].map(([key, one]) => outcomeLine(key, one)).join("\n") };
   }

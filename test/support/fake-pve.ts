@@ -53,8 +53,11 @@ export interface Fault {
   readonly then?: () => void;
 }
 
-/** Keys that wait for the next start on a running VM (BEHAVIOUR section 1, the keys that the tests use). */
-const WAITS = /^(cores|sockets|cpu|memory|agent|smbios1|numa)$/;
+/** Keys that wait for the next start of a running guest (BEHAVIOUR section 1, those that the tests use). */
+const WAITS: Record<Kind, RegExp> = {
+  VirtualMachine: /^(cores|sockets|cpu|memory|agent|smbios1|numa)$/,
+  Container: /^(rootfs|features|nameserver|searchdomain)$/,
+};
 const DURATION: Partial<Record<Step["op"], number>> = { clone: 20_000, create: 3_000, shutdown: 2_000 };
 
 /** A cluster in memory behind the ports that src/pve implements: tasks take the clock's time, writes can go wrong. */
@@ -332,13 +335,13 @@ export class FakePve {
 
   #configure(guest: FakeGuest, params: StepRequest["params"]): void {
     const { digest: _digest, delete: removed, ...set } = params;
-    const runs = guest.status === "running";
+    const waits = (key: string) => guest.status === "running" && WAITS[guest.kind].test(key);
     for (const [key, value] of Object.entries(this.#normal(guest.vmid, guest.kind, set))) {
-      if (runs && WAITS.test(key)) guest.pending[key] = value;
+      if (waits(key)) guest.pending[key] = value;
       guest.config[key] = value;
     }
     for (const key of removed?.split(",") ?? []) {
-      if (runs && WAITS.test(key)) guest.pending[key] = null;
+      if (waits(key)) guest.pending[key] = null;
       delete guest.config[key];
     }
     guest.version++;
