@@ -2,10 +2,16 @@ import { aclCalls } from "./access/acl.js";
 import { domainCalls } from "./access/domains.js";
 import { ticketCalls } from "./access/ticket.js";
 import { userCalls } from "./access/users.js";
+import { backupJobCalls } from "./backup/jobs.js";
+import { vzdumpCalls } from "./backup/vzdump.js";
 import type { Handlers } from "./call.js";
+import { bulkCalls } from "./cluster/bulk.js";
+import { haCalls } from "./cluster/ha.js";
+import { mappingCalls } from "./cluster/mapping.js";
 import { optionCalls } from "./cluster/options.js";
 import { resourceCalls } from "./cluster/resources.js";
 import { firewallCalls } from "./guests/common/firewall.js";
+import { migrateCalls } from "./guests/common/migrate.js";
 import { lxcCloneCalls } from "./guests/lxc/clone.js";
 import { lxcCreateCalls } from "./guests/lxc/create.js";
 import { lxcDiskCalls } from "./guests/lxc/disk-calls.js";
@@ -13,6 +19,7 @@ import { lxcPowerCalls } from "./guests/lxc/power.js";
 import { lxcSnapshotCalls } from "./guests/lxc/snapshots.js";
 import { lxcStatusCalls } from "./guests/lxc/status.js";
 import { lxcConfigCalls } from "./guests/lxc/update.js";
+import { agentCalls } from "./guests/qemu/agent.js";
 import { cloneCalls } from "./guests/qemu/clone.js";
 import { configCalls } from "./guests/qemu/config-calls.js";
 import { createQemu } from "./guests/qemu/create.js";
@@ -23,6 +30,7 @@ import { snapshotCalls } from "./guests/qemu/snapshots.js";
 import { statusCalls } from "./guests/qemu/status.js";
 import { indexCalls } from "./indexes.js";
 import { nodeCalls } from "./nodes/calls.js";
+import { hostCalls } from "./nodes/host-calls.js";
 import { poolCalls } from "./pools/calls.js";
 import { storageConfigCalls } from "./storage/config-calls.js";
 import { contentCalls } from "./storage/content-calls.js";
@@ -41,6 +49,12 @@ export const HANDLERS: Handlers = {
   ...optionCalls,
   ...resourceCalls,
   ...nodeCalls,
+  ...hostCalls,
+  ...haCalls,
+  ...mappingCalls,
+  ...bulkCalls,
+  ...backupJobCalls,
+  ...vzdumpCalls,
   ...poolCalls,
   ...taskCalls,
   ...storageCalls,
@@ -64,4 +78,6 @@ export const HANDLERS: Handlers = {
   ...lxcDiskCalls,
   ...lxcSnapshotCalls,
   ...firewallCalls,
+  ...migrateCalls,
+  ...agentCalls,
 };

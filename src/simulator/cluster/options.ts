@@ -1,7 +1,6 @@
 import type { Call, Handlers } from "../call.js";
-import { fail } from "../fault.js";
-import { propertyString, CALL_SHAPES } from "../table/table.js";
-import { splitString } from "../table/strings.js";
+import { CALL_SHAPES, propertyString, type Properties } from "../table/table.js";
+import { splitString, type Parts } from "../table/strings.js";
 import { splitList } from "../table/check.js";
 
 const SHAPE = CALL_SHAPES.get("PUT /cluster/options")?.params ?? {};
@@ -23,17 +22,25 @@ const AS_OBJECT = new Set([
 function get(call: Call): unknown {
   const { options } = call.state.cluster;
   const all = call.holds("/", ["Sys.Audit"]);
-  const shown: Record<string, unknown> = { mac_prefix: "BC:24:11" };
+  const shown: Record<string, unknown> = { mac_prefix: "BC:24:11", description: "" };
   for (const [key, value] of Object.entries(options)) {
     if (!all && !["console", "tag-style"].includes(key)) continue;
     const shape = AS_OBJECT.has(key) ? propertyString(key) : undefined;
     if (key === "registered-tags") shown[key] = splitList(value);
-    else if (shape !== undefined) shown[key] = splitString(value, shape);
+    else if (key === "description") shown[key] = `${value.trimEnd()}\n`;
+    else if (shape !== undefined) shown[key] = partsShown(splitString(value, shape), shape);
     else shown[key] = SHAPE[key]?.type === "integer" ? Number(value) : value;
   }
-  if (!all) delete shown["mac_prefix"];
+  if (!all) for (const key of ["mac_prefix", "description"]) delete shown[key];
   shown["allowed-tags"] = allowedTags(call);
   return shown;
+}
+
+/** Booleans of a property string are numbers in answers, numbers stay text. */
+function partsShown(parts: Parts, shape: Properties): Record<string, string | number> {
+  return Object.fromEntries(
+    Object.entries(parts).map(([key, value]) => [key, shape[key]?.type === "boolean" ? Number(value) : value]),
+  );
 }
 
 function allowedTags(call: Call): string[] {
@@ -48,7 +55,6 @@ function allowedTags(call: Call): string[] {
 function put(call: Call): null {
   const { options } = call.state.cluster;
   const remove = call.list("delete");
-  for (const key of remove) if (SHAPE[key] === undefined) fail(`unknown option '${key}'`);
   for (const key of remove) delete options[key];
   for (const key of Object.keys(call.params)) if (key !== "delete") options[key] = call.need(key);
   call.world.changed();

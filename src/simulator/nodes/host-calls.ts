@@ -1,0 +1,203 @@
+import { createHash } from "node:crypto";
+import type { Call, Handler, Handlers } from "../call.js";
+import { fail, refuse } from "../fault.js";
+import type { NodeState } from "../state/model.js";
+import { bridgeRow } from "./bridges.js";
+import { version } from "./calls.js";
+
+const nodeOf = (call: Call): NodeState => call.world.node(call.node) ?? fail(`no such node '${call.node}'`);
+
+const SERVICES =
+  "chrony corosync cron ksmtuned lxcfs postfix proxmox-firewall pve-cluster pve-firewall pve-ha-crm pve-ha-lrm pve-lxc-syscalld pvedaemon pvefw-logger pveproxy pvescheduler pvestatd qmeventd spiceproxy sshd syslog systemd-journald systemd-timesyncd".split(
+    " ",
+  );
+
+const configDigest = (config: Readonly<Record<string, string>>): string =>
+  createHash("sha1")
+    .update(JSON.stringify(Object.entries(config).sort()))
+    .digest("hex");
+
+/** GET config: nothing at all while nothing is set. */
+function getConfig(call: Call): unknown {
+  const { config } = nodeOf(call);
+  const property = call.text("property");
+  if (property !== undefined) return config[property] === undefined ? {} : { [property]: config[property] };
+  return Object.keys(config).length === 0 ? {} : { ...config, digest: configDigest(config) };
+}
+
+function putConfig(call: Call): null {
+  const node = nodeOf(call);
+  const digest = call.text("digest");
+  if (digest !== undefined && digest !== configDigest(node.config))
+    fail("detected modified configuration - file changed by other user? Try again.");
+  for (const key of call.list("delete")) delete node.config[key];
+  for (const key of Object.keys(call.params)) {
+    if (["node", "delete", "digest"].includes(key)) continue;
+    node.config[key] = key === "description" ? `${call.need(key).trimEnd()}\n` : call.need(key);
+  }
+  call.world.changed();
+  return null;
+}
+
+function putDns(call: Call): null {
+  const node = nodeOf(call);
+  node.dns = { search: call.need("search") };
+  for (const key of ["dns1", "dns2", "dns3"]) {
+    const value = call.text(key);
+    if (value !== undefined) node.dns[key] = value;
+  }
+  call.world.changed();
+  return null;
+}
+
+function putTime(call: Call): null {
+  const zone = call.need("timezone");
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: zone });
+  } catch {
+    refuse({ timezone: "No such timezone" });
+  }
+  nodeOf(call).timezone = zone;
+  call.world.changed();
+  return null;
+}
+
+const interfaceOf = (call: Call): Record<string, unknown> =>
+  nodeOf(call).network.find((one) => one["iface"] === call.need("iface")) ??
+  refuse({ iface: "interface does not exist" });
+
+function createInterface(call: Call): null {
+  const node = nodeOf(call);
+  const iface = call.need("iface");
+  if (node.network.some((one) => one["iface"] === iface)) refuse({ iface: "interface already exists" });
+  const priority = Math.max(...node.network.map((one) => Number(one["priority"] ?? 0)), 2) + 2;
+  node.network.push({ ...bridgeRow(call, iface), priority });
+  call.world.changed();
+  return null;
+}
+
+function updateInterface(call: Call): null {
+  const found = interfaceOf(call);
+  const { iface, priority, comments, autostart } = found;
+  const kept = { ...(comments !== undefined && { comments }), ...(autostart !== undefined && { autostart }) };
+  const next = { ...kept, ...bridgeRow(call, String(iface)), priority };
+  for (const key of Object.keys(found)) delete found[key];
+  Object.assign(found, next);
+  call.world.changed();
+  return null;
+}
+
+function removeInterface(call: Call): null {
+  const found = interfaceOf(call);
+  const node = nodeOf(call);
+  node.network = node.network.filter((one) => one !== found);
+  call.world.changed();
+  return null;
+}
+
+/** Statistics of the past are made up: the recorded keys with zeros, one row a minute. */
+function statistics(keys: readonly string[]): Handler {
+  return (call) => {
+    const now = call.world.seconds();
+    if (call.text("timeframe") === "decade") return [{ time: now - (now % 604_800) }];
+    const zero = Object.fromEntries(keys.map((key) => [key, 0]));
+    return Array.from({ length: 60 }, (_, i) => ({ time: now - (now % 60) - (60 - i) * 60, ...zero }));
+  };
+}
+
+const NODE_STATISTICS =
+  "arcsize cpu iowait loadavg maxcpu memavailable memtotal memused netin netout pressurecpusome pressureiofull pressureiosome pressurememoryfull pressurememorysome roottotal rootused swaptotal swapused".split(
+    " ",
+  );
+const GUEST_STATISTICS = "cpu maxcpu mem maxmem disk maxdisk netin netout diskread diskwrite".split(" ");
+
+/** POST startall, stopall …: a task for the guests that are named, or all of the node's. */
+function forAll(type: string, privilege: string): Handler {
+  return (call) => {
+    const vms = call.list("vms");
+    if (vms.length === 0) call.require("/", [privilege]);
+    for (const vmid of vms) call.require(`/vms/${vmid}`, [privilege]);
+    if (type === "migrateall" && call.text("target") === call.node) refuse({ target: "target is local node." });
+    return call.task(type, "", function* () {
+      yield call.world.duration(type);
+    });
+  };
+}
+
+/** POST execute: several calls of one node, for root alone. */
+function execute(call: Call): unknown {
+  let commands: unknown;
+  try {
+    commands = JSON.parse(call.need("commands"));
+  } catch {
+    const said = `'"' expected, at character offset 1 (before "(end of string)") at /usr/share/perl5/PVE/API2/Nodes.pm line 99.`;
+    refuse({ commands: `invalid format - commands param did not contain valid JSON: ${said}\n` });
+  }
+  if (!Array.isArray(commands)) return [];
+  return (commands as { path?: string }[]).map(({ path = "" }) =>
+    path === "version"
+      ? { status: 200, data: version }
+      : { status: 500, message: `no handler for 'nodes/${call.node}/${path}'\n` },
+  );
+}
+
+export const hostCalls: Handlers = {
+  "GET /nodes/{node}/config": getConfig,
+  "PUT /nodes/{node}/config": putConfig,
+  "GET /nodes/{node}/dns": (call) => {
+    const { search: _search, ...servers } = nodeOf(call).dns;
+    return servers;
+  },
+  "PUT /nodes/{node}/dns": putDns,
+  "PUT /nodes/{node}/time": putTime,
+  "POST /nodes/{node}/network": createInterface,
+  "PUT /nodes/{node}/network": (call) =>
+    call.task("srvreload", "networking", function* () {
+      yield call.world.duration("srvreload");
+    }),
+  "DELETE /nodes/{node}/network": () => null,
+  "PUT /nodes/{node}/network/{iface}": updateInterface,
+  "DELETE /nodes/{node}/network/{iface}": removeInterface,
+  "GET /nodes/{node}/services": () =>
+    SERVICES.map((name) => ({
+      service: name,
+      name,
+      desc: `${name} (simulated)`,
+      state: "running",
+      "active-state": "active",
+      "unit-state": "enabled",
+    })),
+  "GET /nodes/{node}/rrddata": statistics(NODE_STATISTICS),
+  "GET /nodes/{node}/qemu/{vmid}/rrddata": statistics(GUEST_STATISTICS),
+  "GET /nodes/{node}/lxc/{vmid}/rrddata": statistics(GUEST_STATISTICS),
+  "GET /nodes/{node}/storage/{storage}/rrddata": statistics(["total", "used"]),
+  "GET /nodes/{node}/syslog": (call) => {
+    call.extras.total = 1;
+    return [{ n: 1, t: "the simulator keeps no system log" }];
+  },
+  "GET /nodes/{node}/journal": () => [],
+  "GET /nodes/{node}/capabilities/qemu": () => ["cpu", "cpu-flags", "machines", "migration"].map((name) => ({ name })),
+  "GET /nodes/{node}/capabilities/qemu/cpu": () => [
+    { name: "host", vendor: "default", custom: 0 },
+    { name: "x86-64-v2-AES", vendor: "default", custom: 0 },
+  ],
+  "GET /nodes/{node}/capabilities/qemu/machines": () =>
+    ["i440fx", "q35"].map((type) => ({ id: `pc-${type}-10.0`, type, version: "10.0", changes: "" })),
+  "POST /nodes/{node}/aplinfo": () => refuse({ template: "no such template" }),
+  "POST /nodes/{node}/status": (call) => {
+    const node = nodeOf(call);
+    node.bootedAt = call.world.seconds();
+    call.world.changed();
+    return null;
+  },
+  "POST /nodes/{node}/startall": forAll("startall", "VM.PowerMgmt"),
+  "POST /nodes/{node}/stopall": forAll("stopall", "VM.PowerMgmt"),
+  "POST /nodes/{node}/suspendall": forAll("suspendall", "VM.PowerMgmt"),
+  "POST /nodes/{node}/migrateall": forAll("migrateall", "VM.Migrate"),
+  "POST /nodes/{node}/execute": execute,
+  "GET /nodes/{node}/query-url-metadata": () => ({
+    filename: "file.iso",
+    mimetype: "application/octet-stream",
+    size: 0,
+  }),
+};
