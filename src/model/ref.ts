@@ -8,14 +8,15 @@ export interface Ref {
 }
 
 const SHORT: Record<Kind, string> = { VirtualMachine: "vm", Container: "ct" };
-const LONG: Record<string, Kind> = {
-  vm: "VirtualMachine",
-  virtualmachine: "VirtualMachine",
-  qemu: "VirtualMachine",
-  ct: "Container",
-  container: "Container",
-  lxc: "Container",
-};
+// a map: `constructor/x` must find nothing
+const LONG = new Map<string, Kind>([
+  ["vm", "VirtualMachine"],
+  ["virtualmachine", "VirtualMachine"],
+  ["qemu", "VirtualMachine"],
+  ["ct", "Container"],
+  ["container", "Container"],
+  ["lxc", "Container"],
+]);
 
 /** `vm/web-01` or `ct/db-01`: how a ref is printed and how it is a key. */
 export function refKey(ref: Ref): string {
@@ -25,7 +26,7 @@ export function refKey(ref: Ref): string {
 /** Reads `vm/web-01`, `ct/db-01` (also `container/…`, `virtualmachine/…`, any case); undefined where it is no ref. */
 export function parseRef(text: string): Ref | undefined {
   const slash = text.indexOf("/");
-  const kind = LONG[text.slice(0, slash).toLowerCase()];
+  const kind = LONG.get(text.slice(0, slash).toLowerCase());
   const name = text.slice(slash + 1);
   return slash > 0 && kind !== undefined && name !== "" ? { kind, name } : undefined;
 }
