@@ -1,7 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { observeTasks } from "../apply/observe-tasks.js";
 import { acquire } from "../apply/lease.js";
-import { recoverTasks } from "../apply/recover.js";
 import type { DesiredGuest } from "../desired/types.js";
 import { ProxmoorError, messageOf } from "../model/errors.js";
 import { formatPlace, type Fault } from "../model/fault.js";
@@ -18,6 +17,8 @@ const LEASE = "controller";
 const LEASE_MS = 30_000;
 /** Tasks that began so long before the last look are listed again: nodes' clocks differ. */
 const TASKS_OVERLAP_MS = 300_000;
+/** How long a worker with nothing to do waits for something, at most. */
+const IDLE_MS = 500;
 /** New desires go before what only the poll found. */
 const PRIORITY = { desire: 0, drift: 1 };
 
@@ -63,21 +64,32 @@ export class Controller {
   async run(signal: AbortSignal): Promise<void> {
     const { ports, options } = this;
     await this.#lead();
-    const unwatch = await ports.source.watch(() => (this.#dirty = true));
+    const leading = new AbortController();
+    const lease = this.#keepLease(leading.signal);
+    let unwatch: (() => Promise<void>) | undefined;
     try {
+      unwatch = await ports.source.watch(() => (this.#dirty = true));
       await this.#readSource(true);
-      await this.#recover(signal);
+      await this.#queueLeftovers();
       const until = AbortSignal.any([signal, this.#stop.signal]);
-      const workers = Array.from({ length: options.workers }, () => this.#work(until));
-      await Promise.all([this.#poll(until), this.#watchSource(until), this.#keepLease(until)]);
-      await this.#drain(workers);
+      setMaxListeners(0, until);
+      await this.#loop(until);
       if (this.#lost) throw this.#lost;
     } finally {
-      await unwatch();
+      leading.abort();
+      await lease;
+      await unwatch?.();
       this.#queue.close();
       await ports.leases.release(LEASE, options.apply.holder);
       ports.log.info({}, "controller ended");
     }
+  }
+
+  async #loop(until: AbortSignal): Promise<void> {
+    until.addEventListener("abort", () => this.#queue.wake(), { once: true });
+    const workers = Array.from({ length: this.options.workers }, () => this.#work(until));
+    await Promise.all([this.#poll(until), this.#watchSource(until)]);
+    await this.#drain(workers);
   }
 
   async #lead(): Promise<void> {
@@ -108,20 +120,16 @@ export class Controller {
         () => undefined,
         (error: unknown) => (error instanceof Error ? error : new Error(messageOf(error))),
       );
-      if (this.#lost) this.#stop.abort(this.#lost);
+      if (!this.#lost) continue;
+      this.#stop.abort(this.#lost);
+      return;
     }
   }
 
-  async #recover(signal: AbortSignal): Promise<void> {
-    const { ports, options } = this;
-    const quiet = {
-      ...ports,
-      replan: () => Promise.resolve(undefined),
-      onEvent: (event: object) => ports.log.info({ ...event }, "recovered"),
-    };
-    await recoverTasks(quiet, { ...options.apply, run: "recovery", signal }).catch((error: unknown) =>
-      ports.log.warn({ error: messageOf(error) }, "unfinished tasks could not be looked at"),
-    );
+  /** What an earlier run left unfinished is looked at first, object by object. */
+  async #queueLeftovers(): Promise<void> {
+    for (const row of await this.ports.taskLog.unfinished())
+      if (row.ref !== undefined) this.#queue.add(row.ref, { priority: PRIORITY.desire, fresh: true });
   }
 
   /** Reads the manifests again; a broken file keeps its last good content. */
@@ -191,7 +199,9 @@ export class Controller {
     this.#resources = inventory.resources;
     const known = new Map(inventory.resources.map((one) => [one.vmid, one.node]));
     const isFull = this.#polls++ % options.resyncEvery === 0;
-    const reads = (guest: GuestSummary) => isFull || known.has(guest.vmid) || guest.template || this.#isDeclared(guest);
+    const declared = new Set([...this.#desired.values()].map((guest) => guest.vmid));
+    const reads = (guest: GuestSummary) =>
+      isFull || known.has(guest.vmid) || guest.template || declared.has(guest.vmid) || this.#isDeclared(guest);
     const observed = await observeCluster(ports.reader, { now, known, reads, signal });
     await ports.state.sync(observed);
     await observeTasks(ports, observed.nodes, (this.#status.lastPoll ?? now) - TASKS_OVERLAP_MS, signal);
@@ -226,12 +236,13 @@ export class Controller {
 
   async #work(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const key = this.#observed === undefined ? undefined : this.#queue.take();
-      if (key === undefined) {
-        await this.#queue.change((ms, ended) => this.ports.clock.sleep(ms, AbortSignal.any([ended, signal])), 500);
+      if (this.#observed === undefined) {
+        await pause(this.ports, IDLE_MS, signal);
         continue;
       }
-      await this.#reconcileKey(key);
+      const key = this.#queue.take();
+      if (key !== undefined) await this.#reconcileKey(key);
+      else await this.#queue.change((ms, ended) => this.ports.clock.sleep(ms, ended), IDLE_MS);
     }
   }
 
@@ -255,9 +266,20 @@ export class Controller {
       done = { result: "failed", reason: messageOf(error) };
     }
     ports.metrics.reconciled(done.result, (ports.clock.now() - began) / 1000);
-    if (!("reason" in done)) return this.#queue.done(key);
+    if (!("reason" in done)) {
+      this.#queue.done(key);
+      if (done.result === "changed") this.#queueDependents(key);
+      return;
+    }
     const delay = this.#queue.failed(key);
     ports.log.warn({ ref: key, result: done.result, reason: done.reason, retryInMs: delay }, "not reconciled");
+  }
+
+  /** Whoever waited for it need not wait for its backoff. */
+  #queueDependents(key: string): void {
+    for (const [other, guest] of this.#desired)
+      if (guest.dependsOn.some((ref) => refKey(ref) === key))
+        this.#queue.add(other, { priority: PRIORITY.desire, fresh: true });
   }
 
   /** Waits for what is under way, at most the grace period; then PVE's tasks are left to the next start. */
@@ -265,9 +287,9 @@ export class Controller {
     const { ports, options } = this;
     ports.log.info({ working: this.#queue.working, graceMs: options.grace }, "stopping");
     const over = new AbortController();
-    const grace = pause(ports, options.grace, over.signal).then(() =>
-      this.#stop.abort(new Error("the grace period is over")),
-    );
+    const grace = pause(ports, options.grace, over.signal).then(() => {
+      if (!over.signal.aborted) this.#stop.abort(new Error("the grace period is over"));
+    });
     await Promise.all(workers);
     over.abort();
     await grace;

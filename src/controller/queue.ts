@@ -19,7 +19,7 @@ interface Entry {
 export class WorkQueue {
   readonly #waiting = new Map<string, Entry>();
   readonly #working = new Map<string, { again: boolean; priority: number; failures: number }>();
-  readonly #takers: (() => void)[] = [];
+  readonly #takers = new Set<() => void>();
   #isClosed = false;
 
   constructor(
@@ -43,7 +43,7 @@ export class WorkQueue {
     if (!before || options.fresh === true)
       this.#waiting.set(key, { due, priority: Math.min(priority, before?.priority ?? priority), failures: 0 });
     else before.priority = Math.min(before.priority, priority);
-    this.#wake();
+    this.wake();
   }
 
   /** The next key that is due, or undefined. Call `done` or `failed` for it afterwards. */
@@ -67,7 +67,7 @@ export class WorkQueue {
     const working = this.#working.get(key);
     this.#working.delete(key);
     if (working?.again === true) this.add(key, { priority: working.priority });
-    this.#wake();
+    this.wake();
   }
 
   /** Comes back after a delay that doubles with each failure, with half of it random. Gives the delay, ms. */
@@ -79,24 +79,31 @@ export class WorkQueue {
     const whole = Math.min(this.backoff.longest, this.backoff.first * 2 ** Math.min(failures - 1, 30));
     const delay = Math.round(whole / 2 + (whole / 2) * this.clock.random());
     this.#waiting.set(key, { due: this.clock.now() + delay, priority: working?.priority ?? 1, failures });
-    this.#wake();
+    this.wake();
     return delay;
   }
 
-  /** Resolves when a key may have become due: one was added or given back, or `ms` have passed. */
+  /** Resolves when a key may have become due: one was added or given back, `wake` was called, or `ms` have passed. */
   async change(sleep: (ms: number, signal: AbortSignal) => Promise<void>, longest: number): Promise<void> {
     const stop = new AbortController();
-    const added = new Promise<void>((resolve) => this.#takers.push(resolve));
     const wait = Math.max(0, Math.min(longest, this.#nextDue() - this.clock.now()));
-    await Promise.race([added, sleep(wait, stop.signal).catch(() => undefined)]);
-    stop.abort();
+    const taker = () => stop.abort();
+    this.#takers.add(taker);
+    await sleep(wait, stop.signal).catch(() => undefined);
+    this.#takers.delete(taker);
+  }
+
+  /** Ends every `change` that waits. */
+  wake(): void {
+    for (const taker of this.#takers) taker();
+    this.#takers.clear();
   }
 
   /** No key comes in or out any more. */
   close(): void {
     this.#isClosed = true;
     this.#waiting.clear();
-    this.#wake();
+    this.wake();
   }
 
   get depth(): number {
@@ -111,9 +118,5 @@ export class WorkQueue {
     let next = Infinity;
     for (const entry of this.#waiting.values()) next = Math.min(next, entry.due);
     return next;
-  }
-
-  #wake(): void {
-    for (const wake of this.#takers.splice(0)) wake();
   }
 }

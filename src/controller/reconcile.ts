@@ -1,10 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { Outcome } from "../apply/events.js";
 import { appliedFields } from "../apply/applied.js";
-import { replanner } from "../apply/replan.js";
+import { withLease } from "../apply/lease.js";
+import { recoverObject } from "../apply/recover.js";
+import { lookAgain, replanner } from "../apply/replan.js";
 import { runPlan } from "../apply/run.js";
 import type { DesiredGuest } from "../desired/types.js";
 import { assertNever } from "../model/assert-never.js";
+import { ProxmoorError } from "../model/errors.js";
 import { refKey, type Ref } from "../model/ref.js";
 import type { ObservedState } from "../observed/types.js";
 import { planChanges, planDelete, summarise } from "../plan/plan.js";
@@ -31,11 +34,12 @@ export interface ReconcileContext {
 }
 
 /** Brings one object where it should be. Level-triggered: looks at what is, not at what happened. */
-export async function reconcile(ref: Ref, context: ReconcileContext): Promise<Reconciled> {
-  const { ports } = context;
-  const key = refKey(ref);
-  const wanted = context.desired.get(key);
+export async function reconcile(ref: Ref, given: ReconcileContext): Promise<Reconciled> {
+  const { ports } = given;
+  await recoverLeftovers(ref, given);
   const resource = await ports.resources.find(ref);
+  const context = resource ? { ...given, observed: await lookAt(resource, given) } : given;
+  const wanted = context.desired.get(refKey(ref));
   if (wanted && resource?.phase !== "ready") {
     const missing = await missingDependency(wanted, context);
     if (missing) return { result: "waiting", reason: `waits for ${refKey(missing)}` };
@@ -43,6 +47,30 @@ export async function reconcile(ref: Ref, context: ReconcileContext): Promise<Re
   const planned = wanted ? await planOne(wanted, context) : planGone(resource, context);
   if (!planned) return { result: "unchanged" };
   return act(planned, resource, context);
+}
+
+/** What a run that died left of this object, also where nothing declares it any more. */
+async function recoverLeftovers(ref: Ref, { ports, options, signal }: ReconcileContext): Promise<void> {
+  const key = refKey(ref);
+  const isOpen = (await ports.taskLog.unfinished()).some((row) => row.ref === key);
+  if (!isOpen) return;
+  const recovering = {
+    ...ports,
+    replan: () => Promise.resolve(undefined),
+    onEvent: (event: object) => ports.log.info({ ...event }, "recovered"),
+  };
+  await withLease(key, taker(ports, options, signal), () =>
+    recoverObject(key, { ports: recovering, options: { ...options.apply, run: "recovery", signal } }),
+  );
+}
+
+function taker({ leases, clock, isGone }: ControllerPorts, { apply }: ControllerOptions, signal: AbortSignal) {
+  return { leases, clock, isGone, holder: apply.holder, signal };
+}
+
+/** The last look may be older than the last change: what it would find then was no drift, but our own doing. */
+function lookAt({ ref, vmid, node }: Resource, context: ReconcileContext): Promise<ObservedState> {
+  return lookAgain(context.observed, [{ kind: ref.kind, vmid, node }], context.ports.sender, context.signal);
 }
 
 /** The first declared dependency that is not made yet. */
@@ -253,9 +281,21 @@ function say(status: "True" | "False" | "Unknown", reason: string, message: stri
 }
 
 /** Writes the conditions of a resource where they changed. One that is gone or not made yet has none. */
-async function note(ref: Ref, differences: Partial<Findings>, { ports }: ReconcileContext): Promise<void> {
-  const resource = await ports.resources.find(ref);
-  if (!resource) return;
-  const next = withFindings(resource, findings(differences), ports.clock.now());
-  if (next !== resource) await ports.resources.save(next);
+async function note(ref: Ref, differences: Partial<Findings>, context: ReconcileContext): Promise<void> {
+  const { ports, options, signal } = context;
+  const noted = async () => {
+    const resource = await ports.resources.find(ref);
+    const next = resource && withFindings(resource, findings(differences), ports.clock.now());
+    return next === resource ? undefined : next;
+  };
+  if ((await noted()) === undefined) return;
+  try {
+    // read again under the lease: a run that works on it must not find its entry written over
+    await withLease(refKey(ref), taker(ports, options, signal), async () => {
+      const next = await noted();
+      if (next) await ports.resources.save(next);
+    });
+  } catch (error) {
+    if (!(error instanceof ProxmoorError) || error.code !== "APPLY_BUSY") throw error;
+  }
 }

@@ -186,8 +186,8 @@ export class FakePve {
 
   readonly sender: StepSender = {
     look: async ({ vmid, node }): Promise<Sight> => {
+      if (this.down || this.silent.has(node)) return { at: "unreadable", node, reason: "no answer" };
       this.#answer();
-      if (this.silent.has(node)) return { at: "unreadable", node, reason: "no answer" };
       this.#looked.add(vmid);
       const guest = this.guests.get(vmid);
       if (!guest) return { at: "absent" };
