@@ -1,7 +1,14 @@
 import type { Clock } from "../apply/ports.js";
 import { loadConfig, requirePve, type Config } from "../config/config.js";
 import { createPve, type Pve } from "../pve/index.js";
-import { openStore, parseDatabaseUrl, type Store, type StoreEvent } from "../store/index.js";
+import {
+  openStore,
+  parseDatabaseUrl,
+  type Store,
+  type StoreEvent,
+  type StoreOptions,
+  type StoreSettings,
+} from "../store/index.js";
 import { systemClock } from "./clock.js";
 import type { Io } from "./io.js";
 import { toJson } from "./output/json.js";
@@ -34,15 +41,26 @@ export function configOf(options: GlobalOptions, io: Io): Config {
   return loadConfig({ flags, env: io.env });
 }
 
-/** Opens the database (and migrates it where needed) and prepares PVE. Close it in any case. */
-export async function openSession(options: GlobalOptions, io: Io): Promise<Session> {
+/** How the database is reached. */
+export interface StoreAccess {
+  readonly config: Config;
+  readonly settings: StoreSettings;
+  readonly options: StoreOptions;
+}
+
+/** What the settings say of the database; opens nothing. Throws DB_CONFIG, CONFIG_CONFLICT. */
+export function storeAccess(options: GlobalOptions, io: Io): StoreAccess {
   const config = configOf(options, io);
   const { database } = config;
-  const settings = parseDatabaseUrl(database.url(), database.provider);
-  const store = await openStore(
-    { ...settings, logging: database.logging },
-    { now: () => systemClock.now(), log: (event) => logStore(event, database.logLevel ?? "warn", io) },
-  );
+  const settings = { ...parseDatabaseUrl(database.url(), database.provider), logging: database.logging };
+  const level = database.logLevel ?? "warn";
+  return { config, settings, options: { now: () => systemClock.now(), log: (event) => logStore(event, level, io) } };
+}
+
+/** Opens the database (and migrates it where needed) and prepares PVE. Close it in any case. */
+export async function openSession(options: GlobalOptions, io: Io): Promise<Session> {
+  const { config, settings, options: storeOptions } = storeAccess(options, io);
+  const store = await openStore(settings, storeOptions);
   if (store.backupFile !== undefined)
     io.err(`The database was migrated; a backup from before is ${store.backupFile}\n`);
   let pve: Pve | undefined;

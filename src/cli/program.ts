@@ -8,6 +8,7 @@ import type { GetOptions } from "./commands/get.js";
 import type { SimulatorCommandOptions } from "./commands/simulator.js";
 import type { CommandResult, Io } from "./io.js";
 import type { ManifestOptions } from "./manifest-input.js";
+import { addDatabaseCommands } from "./program-db.js";
 
 type Action = (...args: never[]) => Promise<CommandResult>;
 
@@ -152,6 +153,8 @@ export function buildProgram(io: Io, done: (result: CommandResult) => void): Com
         (await import("./commands/simulator.js")).simulator(options, io),
       ),
     );
+
+  addDatabaseCommands(program, { finish, examples, outputs }, io);
 
   program
     .command("version")

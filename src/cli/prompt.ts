@@ -19,18 +19,33 @@ export async function confirmDisruptions(disruptions: readonly Disruption[], yes
         remedy: "Say --yes if they are meant.",
       },
     );
-  io.err(`${list}\nGo on? [y/N] `);
+  if (await asks(`${list}\nGo on? [y/N] `, io)) return;
+  throw new ProxmoorError("APPLY_DECLINED", "nothing was changed: the disruptions were declined");
+}
+
+/** Asks before a database is emptied or replaced. Throws DB_DECLINED where the answer is no, or nobody can be asked. */
+export async function confirmLoss(question: string, yes: boolean, io: Io): Promise<void> {
+  if (yes) return;
+  if (!io.isTerminal.stdin)
+    throw new ProxmoorError("DB_DECLINED", `nothing was changed: nobody could be asked. ${question}`, {
+      remedy: "Say --yes if it is meant.",
+    });
+  if (await asks(`${question} [y/N] `, io)) return;
+  throw new ProxmoorError("DB_DECLINED", "nothing was changed: the answer was not yes");
+}
+
+async function asks(question: string, io: Io): Promise<boolean> {
+  io.err(question);
   const lines = createInterface({ input: Readable.from(io.stdin), terminal: false });
   const stop = () => lines.close();
   io.signal.addEventListener("abort", stop, { once: true });
   try {
     for await (const line of lines) {
-      if (/^(y|yes)$/i.test(line.trim())) return;
-      break;
+      return /^(y|yes)$/i.test(line.trim());
     }
   } finally {
     io.signal.removeEventListener("abort", stop);
     lines.close();
   }
-  throw new ProxmoorError("APPLY_DECLINED", "nothing was changed: the disruptions were declined");
+  return false;
 }

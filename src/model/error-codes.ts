@@ -52,6 +52,9 @@ export const ERROR_CODES = {
   DB_FOREIGN_KEY: "A row refers to one that does not exist",
   DB_CONFLICT: "Somebody else changed the row in between",
   DB_MIGRATION: "A migration failed",
+  DB_BACKUP: "A backup could not be made or used",
+  DB_DAMAGED: "The database contradicts itself",
+  DB_DECLINED: "Nothing was changed: the question was not confirmed",
   DB_ERROR: "The database answered with an error",
   // everything else
   NOT_FOUND: "There is no such object",

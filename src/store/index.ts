@@ -1,5 +1,7 @@
 import type { EventLog, Leases, ResourceStore, TaskLog } from "../apply/types.js";
 import type { StateStore } from "../history/types.js";
+import { openAdminWith } from "./admin.js";
+import type { DatabaseAdmin } from "./admin.js";
 import type { Connections, Migrations } from "./connections.js";
 import { Database } from "./database.js";
 import { SqlEventLog } from "./event-log.js";
@@ -8,6 +10,8 @@ import type { StoreLog } from "./logger.js";
 import { migrate } from "./migrate.js";
 import { MIGRATIONS } from "./migrations.js";
 import { openPostgresql } from "./postgres.js";
+import { restoreDatabase } from "./restore.js";
+import type { Restored } from "./restore.js";
 import { SqlResourceStore } from "./resource-store.js";
 import { SqlRevisionStore } from "./revision-store.js";
 import type { RevisionStore } from "./revision-store.js";
@@ -19,6 +23,9 @@ import { SqlTaskLog } from "./task-log.js";
 export { parseDatabaseUrl } from "./settings.js";
 export type { StoreSettings } from "./settings.js";
 export type { StoreEvent } from "./logger.js";
+export type { DatabaseAdmin } from "./admin.js";
+export type { TableChecksum } from "./checksums.js";
+export type { SchemaChange } from "./migrate.js";
 
 /** The open database. All calls are safe at once, from several programs as well. */
 export interface Store {
@@ -46,6 +53,23 @@ export interface StoreOptions {
  */
 export function openStore(settings: StoreSettings, options: StoreOptions): Promise<Store> {
   return openStoreWith(MIGRATIONS, settings, options);
+}
+
+/** The care of the database, without migrating it. `make`: a SQLite file that is missing is made. */
+export function openAdmin(
+  settings: StoreSettings,
+  options: StoreOptions & { readonly make?: boolean },
+): Promise<DatabaseAdmin> {
+  return openAdminWith(settings, { ...adminOptions(settings, options), make: options.make === true });
+}
+
+/** Puts a backup in the database's place; see restoreDatabase. */
+export function restore(settings: StoreSettings, file: string, options: StoreOptions): Promise<Restored> {
+  return restoreDatabase(settings, file, adminOptions(settings, options));
+}
+
+function adminOptions(settings: StoreSettings, { now, log = () => undefined }: StoreOptions) {
+  return { migrations: MIGRATIONS, backupFolder: settings.backupFolder, now, log };
 }
 
 /** openStore with another history of migrations, for tests of upgrades. */

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 
-/** How pg_dump gets to the database. */
+/** How PostgreSQL's own programs get to the database. */
 export interface PgDumpSettings {
-  /** The program, `pg_dump` when found on the PATH. */
-  readonly program: string;
+  /** Where pg_dump and psql are; left out: on the PATH. */
+  readonly folder?: string;
   /** libpq's connection parameters but for the password. */
   readonly connection: Readonly<Record<string, string>>;
   readonly password: string;
@@ -15,18 +15,40 @@ export interface PgDumpSettings {
 }
 
 /**
- * Dumps into `target` as SQL. Gives why it could not, in words, where the program is missing or refuses (pg_dump
- * refuses servers newer than itself). The password goes by a file: arguments and environment can be read by others.
+ * Dumps the tables into `target` as SQL. Gives why it could not, in words, where the program is missing or refuses
+ * (pg_dump refuses servers newer than itself).
  */
-export async function pgDump(settings: PgDumpSettings, target: string): Promise<string | undefined> {
+export function pgDump(
+  settings: PgDumpSettings,
+  tables: readonly string[],
+  target: string,
+): Promise<string | undefined> {
+  // Only our tables: others may share the schema. Owners and grants are the target's business.
+  const only = tables.map(
+    (table) => `--table=${settings.schema === undefined ? "" : `"${settings.schema}".`}"${table}"`,
+  );
+  return runClient(settings, "pg_dump", ["--no-owner", "--no-privileges", ...only, `--file=${target}`]);
+}
+
+/** Runs files of SQL in one transaction; gives why it could not. */
+export function psql(settings: PgDumpSettings, files: readonly string[]): Promise<string | undefined> {
+  const args = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"];
+  return runClient(settings, "psql", [...args, ...files.map((file) => `--file=${file}`)]);
+}
+
+/** The password goes by a file: arguments and environment can be read by others. */
+async function runClient(
+  settings: PgDumpSettings,
+  program: "pg_dump" | "psql",
+  args: readonly string[],
+): Promise<string | undefined> {
   const folder = await mkdtemp(join(tmpdir(), "proxmoor-dump-"));
   try {
     const passfile = join(folder, "pgpass");
     await writeFile(passfile, `*:*:*:*:${settings.password.replace(/[\\:]/g, "\\$&")}\n`, { mode: 0o600 });
     const parameters = { ...settings.connection, passfile };
     const dsn = Object.entries(parameters).map(([key, value]) => `${key}='${value.replace(/[\\']/g, "\\$&")}'`);
-    const schema = settings.schema === undefined ? [] : [`--schema=${settings.schema}`];
-    return await run(settings.program, [`--dbname=${dsn.join(" ")}`, "--no-password", ...schema, `--file=${target}`]);
+    return await run(join(settings.folder ?? "", program), [`--dbname=${dsn.join(" ")}`, "--no-password", ...args]);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

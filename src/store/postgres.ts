@@ -87,7 +87,6 @@ function dumpSettings(settings: PostgresqlSettings, address: Address): PgDumpSet
   const files = { sslrootcert: tls?.caFile, sslcert: tls?.certFile, sslkey: tls?.keyFile };
   const given = Object.entries(files).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return {
-    program: "pg_dump",
     connection: {
       host: address.host,
       port: String(address.port),

@@ -61,7 +61,8 @@ export class SqlStateStore implements StateStore {
   }
 }
 
-function unstamped<T>(row: T & Stamps): T {
-  const { createdAt: _created, updatedAt: _updated, ...record } = row;
+/** The record in a row. */
+function unstamped<T>(row: T & Stamps & { readonly observedHash?: string }): T {
+  const { createdAt: _created, updatedAt: _updated, observedHash: _hash, ...record } = row;
   return record as unknown as T;
 }

@@ -1,20 +1,13 @@
-import type {
-  ContainerRecord,
-  NodeRecord,
-  ResourceType,
-  SnapshotRecord,
-  StorageRecord,
-  SyncResult,
-  VmRecord,
-} from "../history/types.js";
+import type { NodeRecord, ResourceType, SnapshotRecord, StorageRecord, SyncResult } from "../history/types.js";
 import type { ObservedState } from "../observed/types.js";
-import { difference, snapshotData } from "./changes.js";
+import { difference, snapshotData } from "../history/changes.js";
 import { containers, nodes, nodeStorage, stateSnapshots, storage, vms } from "./entities/cluster.js";
 import type { Table } from "./entities/table.js";
 import { ensureNodes } from "./nodes.js";
-import { containerRecord, nodeRecord, nodeStorageRows, storageRecord, vmRecord } from "./observed-rows.js";
+import { nodeRecord, nodeStorageRows, storageRecord } from "./observed-rows.js";
 import type { SeenGuest } from "./observed-rows.js";
-import { deleteIn, deleteWhere, findAll, insertMany, insertNumbered, markAll, serialise } from "./rows.js";
+import { CONTAINERS, VMS, mergeGuests, retagged, seenGuests } from "./sync-guests.js";
+import { deleteIn, deleteWhere, findAll, findOne, insertMany, insertNumbered, markAll, serialise } from "./rows.js";
 import type { Tx } from "./rows.js";
 import { linkTasks } from "./task-links.js";
 
@@ -26,21 +19,22 @@ type Snapshot = Omit<SnapshotRecord, "id">;
 
 interface Stored {
   readonly nodes: ReadonlyMap<string, NodeRecord>;
-  readonly vms: ReadonlyMap<number, VmRecord>;
-  readonly containers: ReadonlyMap<number, ContainerRecord>;
   readonly storages: ReadonlyMap<string, StorageRecord>;
   /** When the cluster was looked at before; undefined: never. */
   readonly lastSync: number | undefined;
+  readonly lastSnapshot: number;
 }
 
 /** What a synchronisation does to one table. */
-interface Merge<K extends Id, T extends { readonly id: K }> {
+export interface Merge<K extends Id, T extends { readonly id: K }> {
   readonly type: ResourceType;
   /** The rows that count as being there. */
   readonly before: ReadonlyMap<K, T>;
   readonly after: readonly T[];
   /** Ids of rows whose objects are gone. */
   readonly gone: readonly K[];
+  /** Ids of rows that are surely what they were. */
+  readonly same?: readonly K[];
 }
 
 /** The records of one table: those to write, those only seen again, and what is remembered of it. */
@@ -51,11 +45,16 @@ interface Outcome<K extends Id, T> {
   readonly result: SyncResult;
 }
 
+/** A look that is older than the stored one by less than this was overtaken; by more: a clock was set back. */
+const OVERTAKEN_MS = 60_000;
+
 /** Writes one look at the cluster: parents before children, so that foreign keys hold. See StateStore.sync. */
 export async function syncState(tx: Tx, observed: ObservedState): Promise<SyncResult> {
   // Two that synchronise at once would both compare with the same rows.
   await serialise(tx, "proxmoor sync");
   const stored = await readStored(tx);
+  const late = (stored.lastSync ?? 0) - observed.takenAt;
+  if (late > 0 && late < OVERTAKEN_MS) return { created: 0, updated: 0, deleted: 0, unchanged: 0 };
   const guests = seenGuests(observed);
   const judge = <K extends Id, T extends { readonly id: K }>(merge: Merge<K, T>) => judgeMerge(merge, observed, stored);
 
@@ -74,13 +73,15 @@ export async function syncState(tx: Tx, observed: ObservedState): Promise<SyncRe
   await deleteIn(tx, storage, "id", storageMerge.gone);
   await writeNodeStorage(tx, observed);
 
-  const vmMerge: Merge<number, VmRecord> = mergeGuests("vm", stored.vms, vmRecord, { observed, guests });
-  const ctMerge = mergeGuests("container", stored.containers, containerRecord, { observed, guests });
+  const vmMerge = await mergeGuests(tx, VMS, { observed, guests });
+  const ctMerge = await mergeGuests(tx, CONTAINERS, { observed, guests });
   const [vmOutcome, ctOutcome] = [judge(vmMerge), judge(ctMerge)];
   await deleteIn(tx, vms, "id", vmMerge.gone);
   await deleteIn(tx, containers, "id", ctMerge.gone);
   await writeOutcome(tx, vms, vmOutcome, observed.takenAt);
   await writeOutcome(tx, containers, ctOutcome, observed.takenAt);
+  await VMS.writeTags(tx, retagged(vmMerge));
+  await CONTAINERS.writeTags(tx, retagged(ctMerge));
 
   const outcomes = [nodeOutcome, storageOutcome, vmOutcome, ctOutcome];
   const snapshots = outcomes.flatMap((outcome) => outcome.snapshots);
@@ -93,25 +94,19 @@ async function readStored(tx: Tx): Promise<Stored> {
   const seen = [...nodeRows.values()].map((node) => node.lastSeen ?? 0);
   return {
     nodes: nodeRows,
-    vms: byId(await findAll(tx, vms)),
-    containers: byId(await findAll(tx, containers)),
     storages: byId(await findAll(tx, storage)),
     lastSync: seen.some((time) => time > 0) ? Math.max(...seen) : undefined,
+    lastSnapshot: await newestSnapshot(tx),
   };
+}
+
+async function newestSnapshot(tx: Tx): Promise<number> {
+  const newest = await findOne(tx, stateSnapshots, (q) => q.orderBy("t.snapshotTime", "DESC"));
+  return newest?.snapshotTime ?? 0;
 }
 
 function byId<T extends { readonly id: Id }>(records: readonly T[]): Map<T["id"], T> {
   return new Map(records.map((record) => [record.id, record]));
-}
-
-/** A guest as the fresher of its two sources has it: its own read, else the list. */
-function seenGuests(observed: ObservedState): ReadonlyMap<number, SeenGuest> {
-  const guests = new Map<number, SeenGuest>(observed.summaries);
-  for (const [vmid, sight] of observed.sights) {
-    if (sight.at === "present") guests.set(vmid, sight.guest);
-    if (sight.at === "absent") guests.delete(vmid);
-  }
-  return guests;
 }
 
 function mentionedNodes(observed: ObservedState, guests: ReadonlyMap<number, SeenGuest>): Set<string> {
@@ -140,32 +135,6 @@ function mergeStorages(stored: Stored, observed: ObservedState): Merge<string, S
   return { type: "storage", before, after, gone: vanished(before, after, observed.complete) };
 }
 
-function mergeGuests<T extends VmRecord | ContainerRecord>(
-  type: "vm" | "container",
-  before: ReadonlyMap<number, T>,
-  record: (seen: SeenGuest, before: T | undefined, at: number) => T,
-  { observed, guests }: { observed: ObservedState; guests: ReadonlyMap<number, SeenGuest> },
-): Merge<number, T> {
-  const kind = type === "vm" ? "VirtualMachine" : "Container";
-  const after: T[] = [];
-  const kept = new Set<number>();
-  for (const guest of guests.values()) {
-    if (guest.kind !== kind) continue;
-    kept.add(guest.vmid);
-    const known = before.get(guest.vmid);
-    // The list of a silent node's guests says nothing but that they exist.
-    const silent = guest.status === "unknown" && guest.config === undefined;
-    if (!silent || known === undefined) after.push(record(guest, known, observed.takenAt));
-  }
-  const isGone = (vmid: number): boolean => {
-    if (kept.has(vmid)) return false;
-    const sight = observed.sights.get(vmid)?.at;
-    // A vmid belongs to one guest: seen as the other kind, this one is gone.
-    return sight === "absent" || guests.has(vmid) || (observed.complete && sight !== "unreadable");
-  };
-  return { type, before, after, gone: [...before.keys()].filter(isGone) };
-}
-
 function vanished(
   before: ReadonlyMap<string, unknown>,
   after: readonly { readonly id: string }[],
@@ -185,14 +154,16 @@ function judgeMerge<K extends Id, T extends { readonly id: K }>(
   const snapshots: Snapshot[] = [];
   const snapshot = (record: T, changeType: SnapshotRecord["changeType"], changedPaths: readonly string[]) =>
     snapshots.push({
-      snapshotTime: observed.takenAt,
+      // Times follow the order of writing, whatever a clock did: the state at a time is what was written up to it.
+      snapshotTime: Math.max(observed.takenAt, stored.lastSnapshot),
       resourceType: merge.type,
       resourceId: String(record.id),
       resourceData: snapshotData(record),
       changeType,
       changedPaths,
     });
-  const counts = { created: 0, updated: 0, deleted: 0, unchanged: 0 };
+  const counts = { created: 0, updated: 0, deleted: 0, unchanged: merge.same?.length ?? 0 };
+  seen.push(...(merge.same ?? []));
   for (const record of merge.after) {
     const before = merge.before.get(record.id);
     const { paths, counters } = before === undefined ? { paths: [], counters: false } : difference(before, record);
@@ -204,7 +175,7 @@ function judgeMerge<K extends Id, T extends { readonly id: K }>(
       counts.updated += 1;
       snapshot(record, "updated", paths);
     } else counts.unchanged += 1;
-    if (before === undefined || paths.length > 0 || counters) write.push(record);
+    if (before === undefined || paths.length > 0 || counters || isNewHash(before, record)) write.push(record);
     else seen.push(record.id);
   }
   for (const id of merge.gone) {
@@ -214,6 +185,12 @@ function judgeMerge<K extends Id, T extends { readonly id: K }>(
     snapshot(record, "deleted", []);
   }
   return { write, seen, snapshots, result: counts };
+}
+
+/** Written without a snapshot: it is for the next look only. */
+function isNewHash(before: object, after: object): boolean {
+  const of = (row: { readonly observedHash?: string }) => row.observedHash;
+  return of(before) !== of(after);
 }
 
 async function writeOutcome<K extends Id, T extends { readonly id: K; readonly lastSeen?: number }>(

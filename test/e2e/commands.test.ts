@@ -12,6 +12,7 @@ const COMMANDS = [
   "validate",
   "controller",
   "simulator",
+  "db",
   "version",
   "completion",
 ];

@@ -29,7 +29,8 @@ describe("pg_dump", () => {
       await chmod(program, 0o755);
     }
     const connection = { host: "127.0.0.1", user: "it's" };
-    return pgDump({ program, connection, password: "hunter2:\\", schema: "moor" }, join(folder, "out"));
+    const settings = { folder, connection, password: "hunter2:\\", schema: "moor" };
+    return pgDump(settings, ["vms", "tasks"], join(folder, "out"));
   }
 
   it("gets the password by a file that only the owner reads, never as an argument", async () => {
@@ -39,7 +40,10 @@ describe("pg_dump", () => {
       [
         "--dbname=host='127.0.0.1' user='it\\'s' passfile='FILE'",
         "--no-password",
-        "--schema=moor",
+        "--no-owner",
+        "--no-privileges",
+        '--table="moor"."vms"',
+        '--table="moor"."tasks"',
         "--file=FOLDER/out",
         "600",
         "*:*:*:*:hunter2\\:\\\\",

@@ -41,6 +41,7 @@ const guestColumns = {
   pending: "json?",
   tags: "json",
   pool: "text?",
+  observedHash: "text?",
 } as const;
 
 const guestKeys = {
@@ -54,12 +55,50 @@ const guestKeys = {
   foreignKeys: [{ column: "nodeId", table: "nodes", references: "id", onDelete: "NO ACTION" }],
 } as const;
 
-export const vms = table<VmRecord>("vms", { ...guestColumns, pid: "int?", uuid: "text?" }, guestKeys);
+/** What a row has beyond the record. */
+interface Observed {
+  /** Of what was last observed of the guest; undefined where somebody else wrote the row since. */
+  readonly observedHash?: string;
+}
 
-export const containers = table<ContainerRecord>(
+export type VmRow = VmRecord & Observed;
+export type ContainerRow = ContainerRecord & Observed;
+
+export const vms = table<VmRow>("vms", { ...guestColumns, pid: "int?", uuid: "text?" }, guestKeys);
+
+export interface VmTagRow {
+  readonly vmId: number;
+  readonly tag: string;
+}
+
+/** Tags once more, to find guests by them. */
+export const vmTags = table<VmTagRow>(
+  "vm_tags",
+  { vmId: "int key", tag: "text key" },
+  {
+    indexes: [{ columns: ["tag"] }],
+    foreignKeys: [{ column: "vmId", table: "vms", references: "id", onDelete: "CASCADE" }],
+  },
+);
+
+export interface ContainerTagRow {
+  readonly containerId: number;
+  readonly tag: string;
+}
+
+export const containers = table<ContainerRow>(
   "containers",
   { ...guestColumns, hostname: "text?", swapBytes: "bigint?", swapUsage: "bigint?", osTemplate: "text?" },
   guestKeys,
+);
+
+export const containerTags = table<ContainerTagRow>(
+  "container_tags",
+  { containerId: "int key", tag: "text key" },
+  {
+    indexes: [{ columns: ["tag"] }],
+    foreignKeys: [{ column: "containerId", table: "containers", references: "id", onDelete: "CASCADE" }],
+  },
 );
 
 export const storage = table<StorageRecord>(

@@ -91,6 +91,31 @@ export const resources = table<ResourceRow>(
   },
 );
 
+export interface LabelRow {
+  /** refKey */
+  readonly ref: string;
+  readonly key: string;
+  readonly value: string;
+}
+
+/** Labels of the inventory once more, to find guests by them. */
+export const resourceLabels = table<LabelRow>(
+  "resource_labels",
+  { ref: "text key", key: "text key", value: "text" },
+  {
+    indexes: [{ columns: ["key", "value"] }],
+    foreignKeys: [{ column: "ref", table: "resources", references: "ref", onDelete: "CASCADE" }],
+  },
+);
+
+/** A time the store remembers. */
+export interface MarkRow {
+  readonly name: "history since";
+  readonly time: number;
+}
+
+export const marks = table<MarkRow>("marks", { name: "text key", time: "time" });
+
 /** A vmid that was freed and is not given out again before `until`. */
 export interface QuarantineRow {
   readonly vmid: number;

@@ -1,6 +1,15 @@
 import type { EntitySchema } from "typeorm";
-import { containers, nodes, nodeStorage, stateSnapshots, storage, vms } from "./cluster.js";
-import { events, leases, manifestRevisions, resources, tasks, vmidQuarantine } from "./control.js";
+import { containers, containerTags, nodes, nodeStorage, stateSnapshots, storage, vms, vmTags } from "./cluster.js";
+import {
+  events,
+  leases,
+  manifestRevisions,
+  marks,
+  resourceLabels,
+  resources,
+  tasks,
+  vmidQuarantine,
+} from "./control.js";
 import { entitySchema } from "./table.js";
 import type { Provider } from "./table.js";
 
@@ -8,16 +17,20 @@ import type { Provider } from "./table.js";
 export const TABLES = [
   nodes,
   vms,
+  vmTags,
   containers,
+  containerTags,
   storage,
   nodeStorage,
   tasks,
   stateSnapshots,
   resources,
+  resourceLabels,
   vmidQuarantine,
   events,
   leases,
   manifestRevisions,
+  marks,
 ] as const;
 
 export function entities(provider: Provider): EntitySchema[] {

@@ -15,7 +15,8 @@ const COUNTERS: ReadonlySet<string> = new Set([
   "usedBytes",
   "availableBytes",
 ]);
-const IGNORED: ReadonlySet<string> = new Set(["lastSeen", "createdAt", "updatedAt"]);
+/** What a row has beyond what is said of the object. */
+const IGNORED: ReadonlySet<string> = new Set(["lastSeen", "createdAt", "updatedAt", "observedHash"]);
 
 export interface Difference {
   /** Paths of what changed, sorted: `status`, `config.memory`. */
@@ -56,7 +57,7 @@ function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
 /** A record as a snapshot keeps it. 64-bit figures are decimal text: JSON numbers lose them in many readers. */
 export function snapshotData(record: object): Json {
   const text = JSON.stringify(record, (key, value: unknown) => {
-    if (key === "createdAt" || key === "updatedAt") return undefined;
+    if (key === "createdAt" || key === "updatedAt" || key === "observedHash") return undefined;
     return typeof value === "bigint" ? value.toString() : value;
   });
   return JSON.parse(text) as Json;

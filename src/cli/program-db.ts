@@ -1,0 +1,68 @@
+import type { Command, Option } from "commander";
+import type { DbOptions } from "./commands/db.js";
+import type { CommandResult, Io } from "./io.js";
+
+/** What program.ts lends to the parts of the command line that have files of their own. */
+export interface ProgramParts {
+  readonly finish: (action: (...args: never[]) => Promise<CommandResult>) => (...args: unknown[]) => Promise<void>;
+  readonly examples: (...lines: string[]) => string;
+  readonly outputs: (...choices: string[]) => Option;
+}
+
+/** `proxmoor db …`: the care of the database. */
+export function addDatabaseCommands(program: Command, parts: ProgramParts, io: Io): void {
+  const { finish, examples, outputs } = parts;
+  const load = () => import("./commands/db.js");
+  const db = program
+    .command("db")
+    .description("The care of the database: schema, backups, checks.")
+    .addHelpText("after", examples("proxmoor db status", "proxmoor db backup", "proxmoor db check"));
+  const command = (name: string, ...shown: string[]) =>
+    db
+      .command(name)
+      .option("--context <name>", "a context of the context file")
+      .option("--database <url>", "file:PATH or postgresql://… (DATABASE_URL; file:./proxmoor.db)")
+      .addHelpText("after", examples(...shown));
+
+  command("status", "proxmoor db status", "proxmoor db status -o json")
+    .description("Where the database is, its migrations, its rows; changes nothing.")
+    .addOption(outputs("json"))
+    .action(finish(async (options: DbOptions) => (await load()).dbStatus(options, io)));
+
+  command("migrate", "proxmoor db migrate")
+    .description("Bring the schema to this version, with a backup first; other commands do so by themselves.")
+    .addOption(outputs("json"))
+    .action(finish(async (options: DbOptions) => (await load()).dbMigrate(options, io)));
+
+  command("rollback", "proxmoor db rollback", "proxmoor db rollback --to 1")
+    .description("Take the newest migration back, with a backup first, for an older version of Proxmoor.")
+    .option("--to <n>", "the number of the migration to go back to, as `db status` lists them")
+    .addOption(outputs("json"))
+    .action(finish(async (options: DbOptions) => (await load()).dbRollback(options, io)));
+
+  command("backup", "proxmoor db backup", "proxmoor db backup /mnt/backups/proxmoor.db")
+    .description("Write a consistent copy while others go on, and print its path.")
+    .argument("[file]", "the file to write; left out: named by the time, next to the database")
+    .action(finish(async (file: string | undefined, options: DbOptions) => (await load()).dbBackup(file, options, io)));
+
+  command("restore", "proxmoor db restore proxmoor.db.backup-20260102T030405678Z --yes")
+    .description("Put a backup in the place of the database.")
+    .argument("<file>", "what `db backup` or an upgrade wrote")
+    .option("-y, --yes", "go on without asking")
+    .addOption(outputs("json"))
+    .action(finish(async (file: string, options: DbOptions) => (await load()).dbRestore(file, options, io)));
+
+  command("reset", "proxmoor db reset --yes")
+    .description("Delete everything and make the tables anew, with a backup first.")
+    .option("-y, --yes", "go on without asking")
+    .action(finish(async (options: DbOptions) => (await load()).dbReset(options, io)));
+
+  command("check", "proxmoor db check", "proxmoor db check -o json")
+    .description("Examine every page and row; print a checksum of each table. Exit 0: sound.")
+    .addOption(outputs("json"))
+    .action(finish(async (options: DbOptions) => (await load()).dbCheck(options, io)));
+
+  command("vacuum", "proxmoor db vacuum")
+    .description("Give space that is not used back to the system.")
+    .action(finish(async (options: DbOptions) => (await load()).dbVacuum(options, io)));
+}
