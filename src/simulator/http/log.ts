@@ -15,13 +15,13 @@ export interface LoggedRequest {
   readonly ms: number;
 }
 
-const SECRET = /password|secret|sshkeys|ssh-public-keys|ticket|^keys?$|apitoken|^otp$|input-data|^content$/i;
+const SECRET = /password|secret|sshkeys|ssh-public-keys|ticket|^keys?$|apitoken|^otp$|input-data/i;
 const KEPT = 10_000;
 
 export function maskParams(params: Params): LoggedRequest["params"] {
   const out: Record<string, string | readonly string[]> = {};
   for (const [name, value] of Object.entries(params))
-    out[name] = SECRET.test(name) && typeof value === "string" && name !== "content" ? "***" : value;
+    out[name] = SECRET.test(name) ? "***" : value;
   return out;
 }
 
