@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { ProxmoorError } from "../model/errors.js";
 import { parseContextFile, type ContextFile } from "./context-file.js";
-import { asBoolean, find, findSecret, type Sources } from "./settings.js";
+import { asBoolean, find, findSecret, type Found, type FoundSecret, type Sources } from "./settings.js";
 
 /** How PVE is reached. Secrets are functions, read when needed, so that files can be rotated and nothing prints them. */
 export interface PveConfig {
@@ -45,7 +45,7 @@ export function loadConfig({ flags, env, readFile = (file) => readFileSync(file,
   return Object.freeze<Config>({
     pve: endpoint && (() => pveConfig(endpoint.value, sources, readFile)),
     database: Object.freeze({
-      url: url ?? (() => "file:./proxmoor.db"),
+      url: url?.read ?? (() => "file:./proxmoor.db"),
       logging: asBoolean(find({ key: "", env: "ENABLE_DB_LOGGING" }, sources)) ?? false,
       ...(provider !== undefined && { provider }),
       ...(logLevel !== undefined && { logLevel }),
@@ -81,7 +81,7 @@ function chooseContext(
   const file = readContexts(env, readFile);
   const name = wanted ?? file?.currentContext;
   if (name === undefined) return undefined;
-  const values = file?.contexts[name];
+  const values = file && Object.hasOwn(file.contexts, name) ? file.contexts[name] : undefined;
   if (values) return { name, values };
   const known = Object.keys(file?.contexts ?? {});
   throw new ProxmoorError("CONFIG_INVALID", `there is no context "${name}"${file ? ` in ${file.path}` : ""}`, {
@@ -145,9 +145,9 @@ function endpointOf(given: string): string {
   let url: URL;
   try {
     url = new URL(given.includes("://") ? given : `https://${given}`);
-  } catch (error) {
+  } catch {
+    // no cause: Node's error holds the text, and the text perhaps a password
     throw new ProxmoorError("CONFIG_INVALID", "the endpoint is no URL", {
-      cause: error,
       remedy: "It looks like https://pve1.example.org:8006.",
     });
   }
@@ -160,25 +160,19 @@ function endpointOf(given: string): string {
       remedy: "Use PROXMOX_VE_API_TOKEN, or PROXMOX_VE_USERNAME with PROXMOX_VE_PASSWORD.",
     });
   // a bare host means PVE's own port; a whole URL means what URLs mean, for those behind a reverse proxy
-  return given.includes("://") || url.port !== "" ? `https://${url.host}` : `https://${url.hostname}:8006`;
+  const hasPort = /:\d+\/?$/.test(given);
+  return given.includes("://") || hasPort ? `https://${url.host}` : `https://${url.hostname}:8006`;
 }
 
+/** The log-in of the highest rank; of one rank the token, as the bpg provider has it. */
 function authOf(sources: Sources, readFile: (path: string) => string): PveConfig["auth"] {
   const token = findSecret({ flag: "apiToken", key: "apiToken", env: "PROXMOX_VE_API_TOKEN" }, sources, readFile);
-  if (token)
-    return {
-      kind: "token",
-      token: () => {
-        const value = token();
-        if (TOKEN.test(value)) return value;
-        throw new ProxmoorError("CONFIG_INVALID", "the API token has not the form user@realm!id=secret", {
-          remedy: "PVE shows id and secret when the token is made.",
-        });
-      },
-    };
   const username = find({ flag: "username", key: "username", env: "PROXMOX_VE_USERNAME" }, sources);
+  // a token of the environment is not for the cluster that a context has its own user for
+  if (token && (!username || token.rank <= username.rank)) return tokenAuth(token);
   const password = findSecret({ key: "password", env: "PROXMOX_VE_PASSWORD" }, sources, readFile);
-  if (username && password) return { kind: "ticket", username: username.value, password };
+  if (username && password) return ticketAuth(username, password);
+  if (token) return tokenAuth(token);
   throw new ProxmoorError(
     "CONFIG_MISSING",
     username ? `no password is set for ${username.value}` : "no log-in for PVE is set",
@@ -187,4 +181,25 @@ function authOf(sources: Sources, readFile: (path: string) => string): PveConfig
         "Set PROXMOX_VE_API_TOKEN (user@realm!id=secret), or PROXMOX_VE_USERNAME and PROXMOX_VE_PASSWORD; *_FILE variants read a file.",
     },
   );
+}
+
+function tokenAuth({ read, origin }: FoundSecret): PveConfig["auth"] {
+  return {
+    kind: "token",
+    token: () => {
+      const value = read();
+      if (TOKEN.test(value)) return value;
+      throw new ProxmoorError("CONFIG_INVALID", `${origin}: the API token has not the form user@realm!id=secret`, {
+        remedy: "PVE shows id and secret when the token is made.",
+      });
+    },
+  };
+}
+
+function ticketAuth(username: Found, password: FoundSecret): PveConfig["auth"] {
+  if (!/^[^@\s]+@[^@\s]+$/.test(username.value))
+    throw new ProxmoorError("CONFIG_INVALID", `${username.origin}: the user has not the form user@realm`, {
+      remedy: "PVE's own users are in the realm pve, those of the machine in pam: root@pam.",
+    });
+  return { kind: "ticket", username: username.value, password: password.read };
 }

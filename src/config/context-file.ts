@@ -1,5 +1,5 @@
-import { parse } from "yaml";
-import { ProxmoorError, messageOf } from "../model/errors.js";
+import { parseDocument } from "yaml";
+import { ProxmoorError } from "../model/errors.js";
 
 /** The context file's form: `currentContext` and `contexts` by name. */
 export interface ContextFile {
@@ -27,16 +27,11 @@ const KEYS = [
 export function parseContextFile(path: string, text: string): ContextFile {
   const wrong = (what: string) =>
     new ProxmoorError("CONFIG_INVALID", `${path}: ${what}`, { remedy: "docs/guide/configuration.md shows the form." });
-  let value: unknown;
-  try {
-    value = parse(text) ?? {};
-  } catch (error) {
-    throw wrong(messageOf(error).split("\n")[0] ?? "not YAML");
-  }
+  const value = read(text, wrong);
   if (!isRecord(value)) throw wrong("must be a map with currentContext and contexts");
   const unknown = Object.keys(value).find((key) => key !== "currentContext" && key !== "contexts");
   if (unknown !== undefined) throw wrong(`unknown key "${unknown}"; allowed are currentContext and contexts`);
-  const contexts = value["contexts"] ?? {};
+  const contexts = value["contexts"] === "" ? {} : (value["contexts"] ?? {});
   if (!isRecord(contexts)) throw wrong("contexts must be a map of names to settings");
   for (const [name, settings] of Object.entries(contexts)) {
     if (!isRecord(settings)) throw wrong(`context "${name}" must be a map of settings`);
@@ -48,8 +43,27 @@ export function parseContextFile(path: string, text: string): ContextFile {
   return {
     path,
     contexts: contexts as ContextFile["contexts"],
-    ...(current !== undefined && { currentContext: current }),
+    ...(current !== undefined && current !== "" && { currentContext: current }),
   };
+}
+
+/**
+ * Every scalar as it is written: a password of digits stays one. yaml's own messages quote the text, which holds
+ * secrets, so that just their place is told.
+ */
+function read(text: string, wrong: (what: string) => ProxmoorError): unknown {
+  const document = parseDocument(text, { schema: "failsafe", logLevel: "silent" });
+  const hint = "quote values that start or end with a special character";
+  const fault = document.errors[0] ?? document.warnings[0];
+  if (fault) {
+    const { line, col } = fault.linePos?.[0] ?? { line: 1, col: 1 };
+    throw wrong(`not valid YAML at line ${line}, column ${col}; ${hint}`);
+  }
+  try {
+    return document.contents === null ? {} : (document.toJS() as unknown);
+  } catch {
+    throw wrong(`an alias (*name) names nothing; ${hint}`);
+  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

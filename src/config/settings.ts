@@ -1,9 +1,16 @@
 import { ProxmoorError } from "../model/errors.js";
 
-/** Where a value came from, for messages: `--endpoint`, `context "lab"`, `PROXMOX_VE_ENDPOINT`. */
-interface Found {
+export interface Found {
   readonly value: string;
+  /** Where it came from, for messages: `--endpoint`, `context "lab" (endpoint)`, `PROXMOX_VE_ENDPOINT`. */
   readonly origin: string;
+  /** 0 a flag, 1 the context file, 2 the environment: the smaller counts. */
+  readonly rank: 0 | 1 | 2;
+}
+
+/** A secret that is read when it is needed, so that files can be rotated and nothing prints it. */
+export interface FoundSecret extends Pick<Found, "origin" | "rank"> {
+  readonly read: () => string;
 }
 
 /** What a lookup needs: flags beat the context file, the context file beats the environment. */
@@ -25,15 +32,15 @@ export interface SettingName {
 /** The first of flag, context and environment that has the setting; empty texts count as not set. */
 export function find(name: SettingName, sources: Sources): Found | undefined {
   const flag = name.flag === undefined ? undefined : sources.flags[name.flag];
-  if (flag !== undefined && flag !== "") return { value: flag, origin: `--${kebab(name.flag ?? "")}` };
+  if (flag !== undefined && flag !== "") return { value: flag, origin: `--${kebab(name.flag ?? "")}`, rank: 0 };
   const inContext = sources.context?.values[name.key];
   if (inContext !== undefined && inContext !== null && inContext !== "") {
     if (typeof inContext !== "string" && typeof inContext !== "number" && typeof inContext !== "boolean")
       throw new ProxmoorError("CONFIG_INVALID", `context "${sources.context?.name ?? ""}": ${name.key} must be a text`);
-    return { value: String(inContext), origin: `context "${sources.context?.name ?? ""}" (${name.key})` };
+    return { value: String(inContext), origin: `context "${sources.context?.name ?? ""}" (${name.key})`, rank: 1 };
   }
   const env = sources.env[name.env];
-  return env === undefined || env === "" ? undefined : { value: env, origin: name.env };
+  return env === undefined || env === "" ? undefined : { value: env, origin: name.env, rank: 2 };
 }
 
 /**
@@ -44,7 +51,7 @@ export function findSecret(
   name: SettingName,
   sources: Sources,
   readFile: (path: string) => string,
-): (() => string) | undefined {
+): FoundSecret | undefined {
   const fileName = {
     ...(name.flag !== undefined && { flag: `${name.flag}File` }),
     key: `${name.key}File`,
@@ -52,28 +59,30 @@ export function findSecret(
   };
   const direct = find(name, sources);
   const file = find(fileName, sources);
-  if (direct && file && rank(direct) === rank(file))
+  if (direct && file && direct.rank === file.rank)
     throw new ProxmoorError("CONFIG_CONFLICT", `${direct.origin} and ${file.origin} are both set`, {
       remedy: "Keep one of them.",
     });
-  if (direct && (!file || rank(direct) < rank(file))) return () => direct.value;
-  if (!file) return undefined;
-  return () => readSecret(file, readFile);
+  if (direct && (!file || direct.rank < file.rank)) {
+    const { value, origin, rank } = direct;
+    return { origin, rank, read: () => value };
+  }
+  return file && { origin: file.origin, rank: file.rank, read: () => readSecret(file, readFile) };
 }
 
 function readSecret(file: Found, readFile: (path: string) => string): string {
+  const remedy = "Name a file that this user may read.";
+  let text: string;
   try {
-    return readFile(file.value).trim();
+    text = readFile(file.value);
   } catch (error) {
-    throw new ProxmoorError("CONFIG_INVALID", `${file.origin}: ${file.value} can't be read`, {
-      cause: error,
-      remedy: "Name a file that this user may read.",
-    });
+    throw new ProxmoorError("CONFIG_INVALID", `${file.origin}: ${file.value} can't be read`, { cause: error, remedy });
   }
-}
-
-function rank(found: Found): number {
-  return found.origin.startsWith("--") ? 0 : found.origin.startsWith("context") ? 1 : 2;
+  // editors end files with a line feed; blanks may belong to a password
+  const secret = text.replace(/[\r\n]+$/, "");
+  if (secret.trim() === "")
+    throw new ProxmoorError("CONFIG_INVALID", `${file.origin}: ${file.value} is empty`, { remedy });
+  return secret;
 }
 
 /** `1`, `true`, `yes`, `on` and their opposites. Throws CONFIG_INVALID for anything else. */
