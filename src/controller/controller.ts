@@ -199,6 +199,8 @@ export class Controller {
     this.#resources = inventory.resources;
     const known = new Map(inventory.resources.map((one) => [one.vmid, one.node]));
     const isFull = this.#polls++ % options.resyncEvery === 0;
+    // no watcher tells of everything (a mount, a symlink that is swapped, a network file system)
+    if (isFull) this.#dirty = true;
     const declared = new Set([...this.#desired.values()].map((guest) => guest.vmid));
     const reads = (guest: GuestSummary) =>
       isFull || known.has(guest.vmid) || guest.template || declared.has(guest.vmid) || this.#isDeclared(guest);

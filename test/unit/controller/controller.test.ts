@@ -193,6 +193,13 @@ describe("the controller", () => {
     expect(controller.log.join("\n")).to.contain("manifests are sound again");
   });
 
+  it("reads manifests now and then though no watcher tells", async () => {
+    const { lab, source } = await start({ "a.yaml": vm("a") });
+    source.files.set("a.yaml", vm("a", "power: stopped"));
+    await lab.clock.pass(5 * MINUTE);
+    expect(lab.pve.print()).to.equal("100 vm a pve1 stopped");
+  });
+
   it("sits out PVE being away: one line of log, no hot loop, and goes on when it is back", async () => {
     const lab = new Lab();
     lab.pve.down = true;
