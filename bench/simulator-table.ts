@@ -74,7 +74,7 @@ function main(source: string, target: string): void {
     const check = typeof permissions === "string" ? undefined : permissions["check"];
     const user = typeof permissions === "string" ? "root" : permissions["user"];
     calls[`${String(raw["method"])} ${String(raw["path"])}`] = {
-      allow: check ?? user,
+      allow: user === "all" || user === "world" ? user : (check ?? user),
       ...(raw["proxyto"] === "node" && { node: true }),
       ...(raw["token"] === 0 && { noToken: true }),
       ...(Number(raw["additionalProperties"] ?? 0) === 1 && { open: true }),

@@ -10,6 +10,7 @@ import { haCalls } from "./cluster/ha.js";
 import { mappingCalls } from "./cluster/mapping.js";
 import { optionCalls } from "./cluster/options.js";
 import { resourceCalls } from "./cluster/resources.js";
+import { scheduleCalls } from "./cluster/schedule.js";
 import { firewallCalls } from "./guests/common/firewall.js";
 import { migrateCalls } from "./guests/common/migrate.js";
 import { lxcCloneCalls } from "./guests/lxc/clone.js";
@@ -30,7 +31,9 @@ import { snapshotCalls } from "./guests/qemu/snapshots.js";
 import { statusCalls } from "./guests/qemu/status.js";
 import { indexCalls } from "./indexes.js";
 import { nodeCalls } from "./nodes/calls.js";
+import { factCalls } from "./nodes/facts.js";
 import { hostCalls } from "./nodes/host-calls.js";
+import { serviceCalls } from "./nodes/services.js";
 import { poolCalls } from "./pools/calls.js";
 import { storageConfigCalls } from "./storage/config-calls.js";
 import { contentCalls } from "./storage/content-calls.js";
@@ -50,6 +53,9 @@ export const HANDLERS: Handlers = {
   ...resourceCalls,
   ...nodeCalls,
   ...hostCalls,
+  ...factCalls,
+  ...serviceCalls,
+  ...scheduleCalls,
   ...haCalls,
   ...mappingCalls,
   ...bulkCalls,

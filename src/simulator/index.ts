@@ -7,6 +7,7 @@ import { fingerprintOf, makeCertificate } from "./http/certificate.js";
 import { RequestLog, type LoggedRequest } from "./http/log.js";
 import { Routes } from "./http/routes.js";
 import { ApiServer } from "./http/server.js";
+import { executeCalls } from "./nodes/execute.js";
 import { MORE_SHAPES } from "./indexes.js";
 import { conformanceState } from "./profiles/conformance.js";
 import { demoProfile, emptyProfile } from "./profiles/demo.js";
@@ -120,7 +121,7 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
     onChange: () => file?.touch(),
   });
   world.tasks.abandon();
-  const routes = new Routes(HANDLERS, MORE_SHAPES);
+  const routes: Routes = new Routes({ ...HANDLERS, ...executeCalls(() => routes) }, MORE_SHAPES);
   const log = new RequestLog(options.requestLog);
   const authDelay = options.authDelay ?? (fast ? 20 : 3000);
   const server = new ApiServer({ world, routes, certificate, log, authDelay });

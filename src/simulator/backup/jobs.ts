@@ -163,6 +163,5 @@ export const backupJobCalls: Handlers = {
   "PUT /cluster/backup/{id}": update,
   "DELETE /cluster/backup/{id}": remove,
   "GET /cluster/backup/{id}/included_volumes": includedVolumes,
-  "GET /cluster/backup-info": () => [{ subdir: "not-backed-up" }],
   "GET /cluster/backup-info/not-backed-up": notBackedUp,
 };

@@ -81,7 +81,6 @@ const suspend: Action = {
 };
 
 export const bulkCalls: Handlers = {
-  "GET /cluster/bulk-action/guest": () => ["start", "shutdown", "migrate", "suspend"].map((name) => ({ name })),
   "POST /cluster/bulk-action/guest/start": bulk(start),
   "POST /cluster/bulk-action/guest/shutdown": bulk(shutdown),
   "POST /cluster/bulk-action/guest/suspend": bulk(suspend),

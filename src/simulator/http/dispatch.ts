@@ -3,7 +3,7 @@ import { checkRule } from "../auth/rules.js";
 import { Call, type Extras } from "../call.js";
 import { ApiFault, fail, refuse } from "../fault.js";
 import { Held } from "../state/locks.js";
-import { checkParams, type Params } from "../table/check.js";
+import { checkCall, type Params } from "../table/check.js";
 import type { World } from "../world.js";
 import { PlainFault, type Upload } from "./body.js";
 import type { Routes } from "./routes.js";
@@ -69,7 +69,7 @@ function prepare(world: World, routes: Routes, { method, segments, params, login
     throw error;
   }
   const node = route.shape.node === true ? answering(world, variables["node"] ?? "") : localNode(world);
-  const faults = checkParams(all, route.shape.params, route.shape.open);
+  const faults = checkCall(all, route.shape);
   if (Object.keys(faults).length > 0) refuse(faults);
   const call = new Call(world, caller, { node, path, params: all, upload });
   return { call, run: () => route.handler(call) };

@@ -27,7 +27,7 @@ export class Routes {
 
   constructor(handlers: Handlers, more: ReadonlyMap<string, CallShape>) {
     for (const [key, handler] of Object.entries(handlers)) {
-      const shape = CALL_SHAPES.get(key) ?? more.get(key);
+      const shape = more.get(key) ?? CALL_SHAPES.get(key);
       if (shape === undefined) throw new Error(`no shape for ${key}`);
       const [method = "", pattern = ""] = key.split(" ");
       this.place(pattern).routes.set(method, { pattern, shape, handler });

@@ -59,10 +59,12 @@ function status(call: Call): unknown {
       hvm: "1",
       flags: "fpu vme sse2",
       user_hz: 100,
+      family: "25",
+      vendor: "AuthenticAMD",
     },
     kversion: `Linux ${KERNEL}`,
     "current-kernel": { sysname: "Linux", release: KERNEL, version: "#1 SMP PREEMPT_DYNAMIC", machine: "x86_64" },
-    "boot-info": { mode: "efi", secureboot: 0 },
+    "boot-info": { mode: "legacy-bios" },
     pveversion: `pve-manager/${API_VERSION}/${REPO_ID}`,
   };
 }
@@ -76,13 +78,20 @@ function network(call: Call): unknown {
   };
   const kinds = type === undefined ? undefined : (wanted[type] ?? [type]);
   const interfaces = call.world.node(call.node)?.network ?? [];
-  return interfaces.filter((iface) => kinds === undefined || kinds.includes(String(iface["type"])));
+  if (kinds === undefined) return interfaces;
+  const path = (iface: Record<string, unknown>): string => `/sdn/zones/localnetwork/${String(iface["iface"])}`;
+  // who asks for a kind sees the bridges that it may use
+  return interfaces.filter(
+    (iface) =>
+      kinds.includes(String(iface["type"])) &&
+      (!/bridge$/i.test(String(iface["type"])) || call.holds(path(iface), ["SDN.Audit", "SDN.Use"], true)),
+  );
 }
 
 function networkOne(call: Call): unknown {
   const found = call.world.node(call.node)?.network.find((iface) => iface["iface"] === call.need("iface"));
   if (found === undefined) return refuse({ iface: "interface does not exist" });
-  const { iface: _name, active: _active, ...rest } = found;
+  const { iface: _name, ...rest } = found;
   return rest;
 }
 

@@ -3,14 +3,8 @@ import type { Call, Handler, Handlers } from "../call.js";
 import { fail, refuse } from "../fault.js";
 import type { NodeState } from "../state/model.js";
 import { bridgeRow } from "./bridges.js";
-import { version } from "./calls.js";
 
 const nodeOf = (call: Call): NodeState => call.world.node(call.node) ?? fail(`no such node '${call.node}'`);
-
-const SERVICES =
-  "chrony corosync cron ksmtuned lxcfs postfix proxmox-firewall pve-cluster pve-firewall pve-ha-crm pve-ha-lrm pve-lxc-syscalld pvedaemon pvefw-logger pveproxy pvescheduler pvestatd qmeventd spiceproxy sshd syslog systemd-journald systemd-timesyncd".split(
-    " ",
-  );
 
 const configDigest = (config: Readonly<Record<string, string>>): string =>
   createHash("sha1")
@@ -124,23 +118,6 @@ function forAll(type: string, privilege: string): Handler {
   };
 }
 
-/** POST execute: several calls of one node, for root alone. */
-function execute(call: Call): unknown {
-  let commands: unknown;
-  try {
-    commands = JSON.parse(call.need("commands"));
-  } catch {
-    const said = `'"' expected, at character offset 1 (before "(end of string)") at /usr/share/perl5/PVE/API2/Nodes.pm line 99.`;
-    refuse({ commands: `invalid format - commands param did not contain valid JSON: ${said}\n` });
-  }
-  if (!Array.isArray(commands)) return [];
-  return (commands as { path?: string }[]).map(({ path = "" }) =>
-    path === "version"
-      ? { status: 200, data: version }
-      : { status: 500, message: `no handler for 'nodes/${call.node}/${path}'\n` },
-  );
-}
-
 export const hostCalls: Handlers = {
   "GET /nodes/{node}/config": getConfig,
   "PUT /nodes/{node}/config": putConfig,
@@ -158,15 +135,6 @@ export const hostCalls: Handlers = {
   "DELETE /nodes/{node}/network": () => null,
   "PUT /nodes/{node}/network/{iface}": updateInterface,
   "DELETE /nodes/{node}/network/{iface}": removeInterface,
-  "GET /nodes/{node}/services": () =>
-    SERVICES.map((name) => ({
-      service: name,
-      name,
-      desc: `${name} (simulated)`,
-      state: "running",
-      "active-state": "active",
-      "unit-state": "enabled",
-    })),
   "GET /nodes/{node}/rrddata": statistics(NODE_STATISTICS),
   "GET /nodes/{node}/qemu/{vmid}/rrddata": statistics(GUEST_STATISTICS),
   "GET /nodes/{node}/lxc/{vmid}/rrddata": statistics(GUEST_STATISTICS),
@@ -176,7 +144,6 @@ export const hostCalls: Handlers = {
     return [{ n: 1, t: "the simulator keeps no system log" }];
   },
   "GET /nodes/{node}/journal": () => [],
-  "GET /nodes/{node}/capabilities/qemu": () => ["cpu", "cpu-flags", "machines", "migration"].map((name) => ({ name })),
   "GET /nodes/{node}/capabilities/qemu/cpu": () => [
     { name: "host", vendor: "default", custom: 0 },
     { name: "x86-64-v2-AES", vendor: "default", custom: 0 },
@@ -194,7 +161,6 @@ export const hostCalls: Handlers = {
   "POST /nodes/{node}/stopall": forAll("stopall", "VM.PowerMgmt"),
   "POST /nodes/{node}/suspendall": forAll("suspendall", "VM.PowerMgmt"),
   "POST /nodes/{node}/migrateall": forAll("migrateall", "VM.Migrate"),
-  "POST /nodes/{node}/execute": execute,
   "GET /nodes/{node}/query-url-metadata": () => ({
     filename: "file.iso",
     mimetype: "application/octet-stream",

@@ -1,6 +1,6 @@
 import { cpuModelFault, FORMATS } from "./formats.js";
 import { splitString, StringFault, type Parts } from "./strings.js";
-import { propertyString, type Properties, type Property } from "./table.js";
+import { propertyString, type CallShape, type Properties, type Property } from "./table.js";
 
 /** What a request brings: a text, or several under one name. */
 export type Value = string | readonly string[];
@@ -19,6 +19,23 @@ const NUMBER = /^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/;
 export function checkParams(params: Params, shape: Properties, open = false): Faults {
   const faults: Faults = {};
   checkObject(params, shape, { faults, prefix: "", open });
+  return faults;
+}
+
+/**
+ * The same for a whole call. PVE tells of what a variant's own parameters lack with the variant before the name,
+ * and takes them for unknown when there is no such variant.
+ */
+export function checkCall(params: Params, shape: CallShape): Faults {
+  const { variants } = shape;
+  if (variants === undefined) return checkParams(params, shape.params, shape.open);
+  const chosen = params[variants.by];
+  const more = typeof chosen === "string" ? (variants.of[chosen] ?? {}) : {};
+  const mine = (name: string): boolean => more[name] !== undefined;
+  const pick = (inVariant: boolean): Params =>
+    Object.fromEntries(Object.entries(params).filter(([name]) => mine(name) === inVariant));
+  const faults = checkParams(pick(false), shape.params, shape.open);
+  checkObject(pick(true), more, { faults, prefix: `oneOf[${String(chosen)}].`, open: false });
   return faults;
 }
 

@@ -1,4 +1,5 @@
 import { isIP, isIPv4, isIPv6 } from "node:net";
+import { parseCalendar } from "./calendar.js";
 import { CPU_MODELS } from "./cpu-models.js";
 
 /** A named check: the text PVE refuses the value with (without its line feed), undefined when it is fine. */
@@ -80,6 +81,26 @@ export function cpuModelFault(model: string | undefined): string | undefined {
     : `Built-in cputype '${model}' is not defined (missing 'custom-' prefix?)`;
 }
 
+const AT_NODES = "at /usr/share/perl5/PVE/API2/Nodes.pm line 99.";
+
+/** What Perl's JSON parser says of a text that it can't read, for the cases that are told apart easily. */
+function jsonFault(text: string): string {
+  const offset = text.length - text.trimStart().length;
+  const rest = text.slice(offset);
+  if (/^\{\s*$/.test(rest))
+    return `'"' expected, at character offset ${text.length} (before "(end of string)")`;
+  const shown = rest === "" ? "(end of string)" : rest;
+  return `malformed JSON string, neither tag, array, object, number, string or atom, at character offset ${offset} (before "${shown}")`;
+}
+
+function commandBatch(value: string): string | undefined {
+  try {
+    return Array.isArray(JSON.parse(value)) ? undefined : `commands is not an array ${AT_NODES}`;
+  } catch {
+    return `commands param did not contain valid JSON: ${jsonFault(value)} ${AT_NODES}`;
+  }
+}
+
 const configId: Check = matches(/^[a-z][a-z0-9_-]+$/i, (value) => `invalid configuration ID '${value}'`);
 const userId: Check = (value) =>
   /^[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+$/.test(value)
@@ -110,10 +131,13 @@ export const FORMATS: Readonly<Record<string, Check>> = {
   "mac-addr": matches(UNICAST_MAC, "value does not look like a valid unicast MAC address"),
   "mac-prefix": matches(/^[a-f0-9][02468ace](:[a-f0-9]{2}){0,4}:?$/i, "value is not a valid unicast MAC address prefix"),
   "pve-bridge-id": matches(/^[-_.\w\d]+$/, (value) => `invalid bridge ID '${value}'`),
-  "pve-calendar-event": (value) =>
-    /^(\*|[a-z0-9,*:.\-/ ]*\d[a-z0-9,*:.\-/ ]*|minutely|hourly|daily|weekly|monthly|quarterly|(semi-?)?yearly|annually)$/i.test(value)
-      ? undefined
-      : `invalid calendar event '${value}' - unable to parse calendar event at '${value.split(" ")[0] ?? ""}'\n`,
+  "pve-calendar-event": (value) => {
+    const parsed = parseCalendar(value);
+    return typeof parsed === "string"
+      ? `invalid calendar event '${value}' - unable to parse calendar event at '${parsed}'\n`
+      : undefined;
+  },
+  "pve-command-batch": commandBatch,
   "pve-configid": configId,
   "pve-cpuset": matches(/^\d+(-\d+)?(,\d+(-\d+)?)*$/, "unable to parse cpuset option"),
   "pve-ct-timezone": (value) =>
@@ -148,6 +172,21 @@ export const FORMATS: Readonly<Record<string, Check>> = {
   "pve-startup-order": startup,
   "pve-storage-content": (value) => (CONTENT_TYPES.has(value) ? undefined : `invalid content type '${value}'`),
   "pve-storage-id": storageId,
+  "pve-dir-override": matches(/^[a-z]+=[^,]+$/, (value) => `invalid override '${value}'`),
+  "pve-storage-options": matches(/^\S+$/, (value) => `invalid options '${value}'`),
+  "pve-storage-path-in-property-string": matches(/^\/[^;,]*$/, "value does not look like a valid absolute path"),
+  "pve-storage-portal-dns": matches(
+    /^(\[[0-9a-f:.]+\]|[^\s:]+)(:\d+)?$/i,
+    "value does not look like a valid portal address",
+  ),
+  "pve-storage-server": either(
+    (v) => isIP(v) !== 0 || DNS_NAME.test(v),
+    "value does not look like a valid server name or IP address",
+  ),
+  "pve-storage-vgname": matches(
+    /^[a-z0-9][a-z0-9\-_.]*[a-z0-9]$/i,
+    (value) => `lvm name '${value}' contains illegal characters`,
+  ),
   "pve-storage-path": matches(/^\/.*$/, "value does not look like a valid absolute path"),
   "pve-tag": matches(/^[a-z0-9_][a-z0-9_\-+.]*$/i, "invalid characters in tag"),
   "pve-task-status-type": (value) => (TASK_STATUS.has(value) ? undefined : `invalid status '${value}'`),

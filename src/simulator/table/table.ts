@@ -34,6 +34,8 @@ export interface CallShape {
   /** Unknown parameters are accepted. */
   readonly open?: boolean;
   readonly params: Properties;
+  /** Further parameters, which the value of one (`by`) chooses. */
+  readonly variants?: { readonly by: string; readonly of: Readonly<Record<string, Properties>> };
 }
 
 interface Table {

@@ -6,13 +6,14 @@ import { checkVolumeAccess } from "../../storage/access.js";
 import { contentTypes, enabledStorage } from "../../storage/storages.js";
 import { findVolume, freeVolume, locate, pathOf } from "../../storage/volumes.js";
 import type { TaskLog, Work } from "../../tasks/runner.js";
-import { asLine } from "../common/values.js";
+import { asLine, lockedText } from "../common/values.js";
 import { cleanTags } from "../common/tags.js";
 import { isMountKey, isUnused } from "./mounts.js";
 import { completeLxcNet, isNet } from "./nets.js";
 import { checkLxcKeys } from "./permissions.js";
 import { startLxc } from "./power.js";
 import { checkLxcValues, lxcDescription, lxcLine } from "./values.js";
+import { dropVolumes, savedConfig } from "./restore.js";
 import { checkMounts, createMount } from "./volumes.js";
 
 const CONTROL = new Set(
@@ -29,8 +30,10 @@ function create(call: Call): string {
   const pool = call.text("pool");
   if (pool !== undefined) requirePool(call.state, pool);
   const inPool = pool !== undefined && call.holds(`/pool/${pool}`, ["VM.Allocate"]);
-  if (!call.holds(`/vms/${vmid}`, ["VM.Allocate"]) && !inPool) deny();
   const restore = call.flag("restore");
+  const overwrite = restore && call.flag("force");
+  if (!call.holds(`/vms/${vmid}`, ["VM.Allocate"]) && !inPool)
+    if (!overwrite || !call.holds(`/vms/${vmid}`, ["VM.Backup"])) deny();
   const unprivileged = call.flag("unprivileged", true);
   if (!unprivileged && !restore) call.require("/", ["Sys.Modify"]);
   checkSshKeys(call.text("ssh-public-keys"));
@@ -38,14 +41,16 @@ function create(call: Call): string {
   for (const key of Object.keys(call.params)) if (!CONTROL.has(key)) set[key] = call.need(key);
   checkLxcKeys(call, { vmid, pool, unprivileged, before: {} }, set);
   const other = world.guest(vmid);
-  if (other !== undefined && !(restore && call.flag("force")))
+  if (other !== undefined && (!overwrite || other.kind !== "lxc"))
     fail(`${other.kind === "qemu" ? "VM" : "CT"} ${vmid} already exists on node '${other.node}'`);
+  if (other !== undefined) checkOverwrite(other);
   checkStorage(call, set);
   checkTemplate(call, restore);
   checkMounts(call, vmid, set, true);
   checkLxcValues(call, set);
-  set["rootfs"] ??= `${call.text("storage") ?? "local"}:${DEFAULT_GIB}`;
-  const plan = { set, pool, start: call.flag("start"), unprivileged };
+  const storage = call.text("storage") ?? "local";
+  if (!restore) set["rootfs"] ??= `${storage}:${DEFAULT_GIB}`;
+  const plan: Plan = { set, pool, start: call.flag("start"), unprivileged, restore };
   return call.task(restore ? "vzrestore" : "vzcreate", vmid, (log) => build(call, plan, log));
 }
 
@@ -83,11 +88,21 @@ interface Plan {
   readonly pool: string | undefined;
   readonly start: boolean;
   readonly unprivileged: boolean;
+  readonly restore: boolean;
 }
 
-function* build(call: Call, { set, pool, start, unprivileged }: Plan, log: TaskLog): Work {
+/** A container may be overwritten by its backup when it stands still and nothing holds it. */
+function checkOverwrite(guest: Guest): void {
+  if (guest.config["protection"] === "1") fail(`can't remove CT ${guest.vmid} - protection mode enabled`);
+  const locked = lockedText(guest);
+  if (locked !== undefined) fail(locked);
+  if (guest.run !== undefined) fail("can't overwrite running container");
+}
+
+function* build(call: Call, { set, pool, start, unprivileged, restore }: Plan, log: TaskLog): Work {
   const { world, vmid, node } = call;
   yield world.guestLock("lxc", vmid);
+  const before = world.guest(vmid);
   const guest: Guest = {
     vmid,
     kind: "lxc",
@@ -102,21 +117,26 @@ function* build(call: Call, { set, pool, start, unprivileged }: Plan, log: TaskL
   const made: Volume[] = [];
   try {
     if (pool !== undefined) addToPool(world.state, pool, vmid);
-    const config = baseConfig(call, set, unprivileged);
-    for (const key of Object.keys(set)
+    const saved = restore ? savedConfig(call, set, log) : undefined;
+    const config = saved?.config ?? baseConfig(call, set, unprivileged);
+    if (saved !== undefined) Object.assign(config, baseConfig(call, set, false, {}));
+    const mounts = { ...saved?.mounts, ...set };
+    for (const key of Object.keys(mounts)
       .filter(isMountKey)
       .sort((a, b) => (a === "rootfs" ? -1 : b === "rootfs" ? 1 : a < b ? -1 : 1))) {
-      requireVolume(call, set[key] ?? "");
-      config[key] = createMount({ world, node, vmid, log }, key, set[key] ?? "", made);
+      requireVolume(call, mounts[key] ?? "");
+      config[key] = createMount({ world, node, vmid, log }, key, mounts[key] ?? "", made);
     }
-    unpack(call, config, log);
+    if (saved === undefined) unpack(call, config, log);
     yield world.duration("vzcreate");
+    if (before !== undefined) dropVolumes(world, before);
     guest.config = config;
     world.guestChanged(guest);
   } catch (error) {
     for (const volume of made) freeVolume(world, volume.volid, node);
-    world.removeGuest(guest);
-    throw new Error(`unable to create CT ${vmid} - ${faultText(error)}`);
+    if (before === undefined) world.removeGuest(guest);
+    else world.addGuest(before);
+    throw new Error(`unable to ${restore ? "restore" : "create"} CT ${vmid} - ${faultText(error)}`);
   }
   if (!start) return;
   yield world.duration("vzstart");
@@ -130,8 +150,13 @@ function requireVolume(call: Call, value: string): void {
   if (findVolume(call.state, volid, call.node) === undefined) fail(`volume '${volid}' does not exist`);
 }
 
-function baseConfig(call: Call, set: Readonly<Record<string, string>>, unprivileged: boolean): Record<string, string> {
-  const config: Record<string, string> = { hostname: `CT${call.vmid}`, memory: "512", swap: "512" };
+function baseConfig(
+  call: Call,
+  set: Readonly<Record<string, string>>,
+  unprivileged: boolean,
+  defaults: Readonly<Record<string, string>> = { hostname: `CT${call.vmid}`, memory: "512", swap: "512" },
+): Record<string, string> {
+  const config: Record<string, string> = { ...defaults };
   for (const [key, value] of Object.entries(set)) {
     if (isMountKey(key) || isUnused(key) || key === "unprivileged") continue;
     if (isNet(key)) config[key] = completeLxcNet(call, value);
