@@ -1,5 +1,6 @@
 import type { Command, Option } from "commander";
 import type { DbOptions } from "./commands/db.js";
+import type { HistoryOptions } from "./commands/history.js";
 import type { CommandResult, Io } from "./io.js";
 
 /** What program.ts lends to the parts of the command line that have files of their own. */
@@ -9,9 +10,24 @@ export interface ProgramParts {
   readonly outputs: (...choices: string[]) => Option;
 }
 
-/** `proxmoor db …`: the care of the database. */
+/** `proxmoor history` and `proxmoor db …`: what the database remembers, and its care. */
 export function addDatabaseCommands(program: Command, parts: ProgramParts, io: Io): void {
   const { finish, examples, outputs } = parts;
+  program
+    .command("history")
+    .description("What changed in the cluster, when, by which task and user; newest first.")
+    .argument("[name]", "vm/NAME, ct/NAME, node/NAME or storage/NAME; left out: everything")
+    .option("--limit <n>", "how many changes (50)")
+    .option("--context <name>", "a context of the context file")
+    .option("--database <url>", "file:PATH or postgresql://… (DATABASE_URL; file:./proxmoor.db)")
+    .addOption(outputs("json"))
+    .addHelpText("after", examples("proxmoor history", "proxmoor history vm/web-01 --limit 10"))
+    .action(
+      finish(async (name: string | undefined, options: HistoryOptions) =>
+        (await import("./commands/history.js")).history(name, options, io),
+      ),
+    );
+
   const load = () => import("./commands/db.js");
   const db = program
     .command("db")
@@ -62,7 +78,9 @@ export function addDatabaseCommands(program: Command, parts: ProgramParts, io: I
     .addOption(outputs("json"))
     .action(finish(async (options: DbOptions) => (await load()).dbCheck(options, io)));
 
-  command("vacuum", "proxmoor db vacuum")
-    .description("Give space that is not used back to the system.")
+  command("vacuum", "proxmoor db vacuum", "proxmoor db vacuum --keep-days 90 --keep-revisions 10")
+    .description("Thin history where asked to, and give space that is not used back to the system.")
+    .option("--keep-days <n>", "keep all history of so many days; --at stays exact within them")
+    .option("--keep-revisions <n>", "keep the newest n changes of each object besides (1)")
     .action(finish(async (options: DbOptions) => (await load()).dbVacuum(options, io)));
 }

@@ -4,6 +4,7 @@ import type { ControllerCommandOptions } from "./commands/controller.js";
 import type { DeleteOptions } from "./commands/delete.js";
 import type { DescribeOptions } from "./commands/describe.js";
 import type { DiffOptions } from "./commands/diff.js";
+import type { DiffTimesOptions } from "./commands/diff-times.js";
 import type { GetOptions } from "./commands/get.js";
 import type { SimulatorCommandOptions } from "./commands/simulator.js";
 import type { CommandResult, Io } from "./io.js";
@@ -41,9 +42,22 @@ export function buildProgram(io: Io, done: (result: CommandResult) => void): Com
     .addOption(outputs("json", "yaml"))
     .addHelpText(
       "after",
-      examples("proxmoor diff -f manifests/", "proxmoor diff -f web.yaml -o json", "cat *.yaml | proxmoor diff -f -"),
+      examples(
+        "proxmoor diff -f manifests/",
+        "proxmoor diff -f web.yaml -o json",
+        "cat *.yaml | proxmoor diff -f -",
+        "proxmoor diff --from 2h --to now",
+      ),
     )
-    .action(finish(async (options: DiffOptions) => (await import("./commands/diff.js")).diff(options, io)));
+    .option("--from <time>", "instead: what changed in the cluster since then, as history has it")
+    .option("--to <time>", "with --from: up to then (now)")
+    .action(
+      finish(async (options: DiffOptions & Partial<DiffTimesOptions>) =>
+        options.from === undefined
+          ? (await import("./commands/diff.js")).diff(options, io)
+          : (await import("./commands/diff-times.js")).diffTimes({ ...options, from: options.from }, io),
+      ),
+    );
 
   runOptions(planOptions(manifestOptions(connection(program.command("apply")))))
     .description("Make the cluster as the manifests say: exit 0 converged, 1 not converged, 2 nothing was changed.")
@@ -82,6 +96,7 @@ export function buildProgram(io: Io, done: (result: CommandResult) => void): Com
     .option("-l, --selector <labels>", "only objects whose labels match: app=web,tier!=db")
     .option("-w, --watch", "print again whenever something changes")
     .option("--cached", "list what the database holds, ask PVE nothing")
+    .option("--at <time>", "list what there was then: 2026-01-02T03:04:05Z, or 2h ago as 2h")
     .addHelpText(
       "after",
       examples("proxmoor get vms", "proxmoor get resources -l app=web -o wide", "proxmoor get tasks -w"),

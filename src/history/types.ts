@@ -106,3 +106,62 @@ export interface StateStore {
   /** Newest first; of one resource where given. */
   snapshots(filter?: { type?: ResourceType; id?: string; limit?: number }): Promise<readonly SnapshotRecord[]>;
 }
+
+/** One field that changed; undefined: it was, or is, not there. */
+export interface FieldChange {
+  /** `status`, `config.memory`. */
+  readonly path: string;
+  readonly from?: Json;
+  readonly to?: Json;
+}
+
+/** Names an observed object for people: `vm/web-01`, `node/pve1`. */
+export interface ResourceName {
+  readonly type: ResourceType;
+  readonly id: string;
+  readonly name?: string;
+}
+
+/** One change that was seen, with who is behind it where that is known. */
+export interface HistoryEntry extends ResourceName {
+  readonly snapshot: bigint;
+  /** UTC milliseconds. */
+  readonly time: number;
+  readonly change: SnapshotRecord["changeType"];
+  readonly fields: readonly FieldChange[];
+  readonly user?: string;
+  readonly task?: { readonly id: number; readonly type: string; readonly upid?: string };
+}
+
+/** What the cluster was at one time, without the figures that move by themselves. */
+export interface ClusterState {
+  readonly time: number;
+  readonly nodes: readonly NodeRecord[];
+  readonly vms: readonly VmRecord[];
+  readonly containers: readonly ContainerRecord[];
+  readonly storages: readonly StorageRecord[];
+}
+
+/** What is kept: all changes since `since`, and of each object the newest `revisions` besides. */
+export interface Retention {
+  /** UTC milliseconds; left out: only the newest revisions stay. */
+  readonly since?: number;
+  readonly revisions: number;
+}
+
+/** What things were before; implemented by src/store. */
+export interface History {
+  /** Newest first, of the objects where given; `before` is the snapshot to go on from. */
+  entries(filter?: {
+    readonly type?: ResourceType;
+    readonly ids?: readonly string[];
+    readonly before?: bigint;
+    readonly limit?: number;
+  }): Promise<readonly HistoryEntry[]>;
+  /** Ids of the objects that have, or once had, this name; newest first. */
+  named(type: ResourceType, name: string): Promise<readonly string[]>;
+  /** The state at a time, exactly. Throws HISTORY_MISSING where history does not reach back so far. */
+  at(time: number): Promise<ClusterState>;
+  /** Deletes what is not to be kept; gives how many rows. The state at any time since `since` stays exact. */
+  thin(keep: Retention): Promise<{ readonly snapshots: number; readonly tasks: number; readonly others: number }>;
+}

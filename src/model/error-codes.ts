@@ -58,6 +58,7 @@ export const ERROR_CODES = {
   DB_ERROR: "The database answered with an error",
   // everything else
   NOT_FOUND: "There is no such object",
+  HISTORY_MISSING: "History does not reach back to that time",
   SERVER_LISTEN: "A server could not listen on its address",
   STATE_FILE: "The simulator's state file can't be used",
   INTERNAL: "A fault in Proxmoor itself",

@@ -1,10 +1,11 @@
 import type { EventLog, Leases, ResourceStore, TaskLog } from "../apply/types.js";
-import type { StateStore } from "../history/types.js";
+import type { History, StateStore } from "../history/types.js";
 import { openAdminWith } from "./admin.js";
 import type { DatabaseAdmin } from "./admin.js";
 import type { Connections, Migrations } from "./connections.js";
 import { Database } from "./database.js";
 import { SqlEventLog } from "./event-log.js";
+import { SqlHistory } from "./history.js";
 import { SqlLeases } from "./leases.js";
 import type { StoreLog } from "./logger.js";
 import { migrate } from "./migrate.js";
@@ -35,6 +36,7 @@ export interface Store {
   readonly events: EventLog;
   readonly state: StateStore;
   readonly revisions: RevisionStore;
+  readonly history: History;
   /** The backup that was made before this opening migrated the schema. */
   readonly backupFile?: string;
   /** Ends what runs, then closes the connections. Closing twice is fine. */
@@ -104,5 +106,6 @@ function repositories(database: Database): Omit<Store, "close" | "backupFile"> {
     events: new SqlEventLog(database),
     state: new SqlStateStore(database),
     revisions: new SqlRevisionStore(database),
+    history: new SqlHistory(database),
   };
 }

@@ -197,3 +197,9 @@ export async function deleteIn<T>(
 export function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {
   for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
 }
+
+/** The record in a row, without what only the store needs. */
+export function unstamped<T>(row: T & Stamps & { readonly observedHash?: string }): T {
+  const { createdAt: _created, updatedAt: _updated, observedHash: _hash, ...record } = row;
+  return record as unknown as T;
+}

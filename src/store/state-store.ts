@@ -11,8 +11,8 @@ import type {
 import type { ObservedState } from "../observed/types.js";
 import type { Database } from "./database.js";
 import { nodes, containers, stateSnapshots, storage, vms } from "./entities/cluster.js";
-import type { Stamps, Table } from "./entities/table.js";
-import { findAll } from "./rows.js";
+import type { Table } from "./entities/table.js";
+import { findAll, unstamped } from "./rows.js";
 import { REMOVED, syncState } from "./sync.js";
 
 /** What PVE was last seen to be, and what it was before. */
@@ -59,10 +59,4 @@ export class SqlStateStore implements StateStore {
       return rows.map(unstamped).sort((a, b) => (a.id < b.id ? -1 : 1));
     });
   }
-}
-
-/** The record in a row. */
-function unstamped<T>(row: T & Stamps & { readonly observedHash?: string }): T {
-  const { createdAt: _created, updatedAt: _updated, observedHash: _hash, ...record } = row;
-  return record as unknown as T;
 }

@@ -13,6 +13,7 @@ const COMMANDS = [
   "controller",
   "simulator",
   "db",
+  "history",
   "version",
   "completion",
 ];

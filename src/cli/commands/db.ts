@@ -1,6 +1,6 @@
 import { ProxmoorError } from "../../model/errors.js";
 import { openAdmin, restore, type DatabaseAdmin, type SchemaChange, type TableChecksum } from "../../store/index.js";
-import { storeAccess, type GlobalOptions, type StoreAccess } from "../compose.js";
+import { openSession, storeAccess, type GlobalOptions, type StoreAccess } from "../compose.js";
 import type { CommandResult, Io } from "../io.js";
 import { numberOf } from "../look.js";
 import { toJson } from "../output/json.js";
@@ -11,8 +11,11 @@ export interface DbOptions extends GlobalOptions {
   readonly output?: string;
   readonly yes?: boolean;
   readonly to?: string;
+  readonly keepDays?: string;
+  readonly keepRevisions?: string;
 }
 
+const DAY_MS = 86_400_000;
 const DONE: CommandResult = { exitCode: 0 };
 
 /** `proxmoor db status`: where the database is, its schema, its rows. */
@@ -91,7 +94,21 @@ export function dbCheck(options: DbOptions, io: Io): Promise<CommandResult> {
   });
 }
 
-export function dbVacuum(options: DbOptions, io: Io): Promise<CommandResult> {
+/** `proxmoor db vacuum`: thins history where asked to, and gives space back. */
+export async function dbVacuum(options: DbOptions, io: Io): Promise<CommandResult> {
+  const { keepDays, keepRevisions } = options;
+  if (keepDays !== undefined || keepRevisions !== undefined) {
+    const session = await openSession(options, io);
+    try {
+      const revisions = numberOf(keepRevisions ?? "1", "--keep-revisions", 1);
+      const days = keepDays === undefined ? undefined : numberOf(keepDays, "--keep-days", 0);
+      const since = days === undefined ? {} : { since: session.clock.now() - days * DAY_MS };
+      const { snapshots, tasks, others } = await session.store.history.thin({ revisions, ...since });
+      io.out(`Deleted ${snapshots} snapshots, ${tasks} tasks, ${others} events and manifest revisions\n`);
+    } finally {
+      await session.close();
+    }
+  }
   return withAdmin(options, io, async (admin) => {
     const { before, after } = await admin.vacuum();
     io.out(`${formatBytes(before)} before, ${formatBytes(after)} now\n`);

@@ -1,23 +1,28 @@
 import { ProxmoorError } from "../../model/errors.js";
 import { refKey } from "../../model/ref.js";
 import type { TaskRecord } from "../../apply/types.js";
+import type { ClusterState } from "../../history/types.js";
 import type { Resource } from "../../plan/types.js";
 import { openSession, type GlobalOptions, type Session } from "../compose.js";
 import type { CommandResult, Io } from "../io.js";
 import { look } from "../look.js";
 import { toJson, toYaml } from "../output/json.js";
 import { formatBytes, formatDuration, formatTable } from "../output/table.js";
+import { timeOf } from "../times.js";
 
 export interface GetOptions extends GlobalOptions {
   readonly output?: string;
   readonly selector?: string;
   readonly watch?: boolean;
   readonly cached?: boolean;
+  readonly at?: string;
 }
 
 /** One kind of list: where its rows come from and its columns; `wide` ones only with -o wide. */
 interface Listing<T> {
   readonly rows: (session: Session) => Promise<readonly T[]>;
+  /** The rows of a time in the past; left out: there is no history of them. */
+  readonly past?: (state: ClusterState) => readonly T[];
   readonly name: (row: T) => string;
   readonly columns: readonly (readonly [title: string, cell: (row: T, now: number) => string, wide?: "wide"])[];
   readonly isOwn?: boolean;
@@ -36,6 +41,7 @@ function listing<T>(list: Listing<T>): Listing<unknown> {
 const LISTINGS: Readonly<Record<string, Listing<unknown>>> = {
   nodes: listing({
     rows: (session) => session.store.state.nodes(),
+    past: (state) => state.nodes,
     name: (row) => `node/${row.id}`,
     columns: [
       ["NAME", (row) => row.id],
@@ -49,6 +55,7 @@ const LISTINGS: Readonly<Record<string, Listing<unknown>>> = {
   }),
   vms: listing({
     rows: (session) => session.store.state.vms(),
+    past: (state) => state.vms,
     name: (row) => `vm/${row.name ?? row.id}`,
     columns: [
       ["NAME", (row) => row.name ?? ""],
@@ -67,6 +74,7 @@ const LISTINGS: Readonly<Record<string, Listing<unknown>>> = {
   }),
   containers: listing({
     rows: (session) => session.store.state.containers(),
+    past: (state) => state.containers,
     name: (row) => `ct/${row.name ?? row.id}`,
     columns: [
       ["NAME", (row) => row.name ?? ""],
@@ -85,6 +93,7 @@ const LISTINGS: Readonly<Record<string, Listing<unknown>>> = {
   }),
   storage: listing({
     rows: (session) => session.store.state.storages(),
+    past: (state) => state.storages,
     name: (row) => `storage/${row.id}`,
     columns: [
       ["NAME", (row) => row.id],
@@ -171,12 +180,17 @@ export async function get(what: string, options: GetOptions, io: Io): Promise<Co
     throw new ProxmoorError("USAGE", `there is no list "${kind}"`, {
       remedy: `Lists are ${Object.keys(LISTINGS).join(", ")}.`,
     });
+  if (options.at !== undefined && (options.watch === true || list.past === undefined))
+    throw new ProxmoorError("USAGE", "--at shows nodes, vms, containers or storage of a time in the past, once", {
+      remedy: "Leave --watch out; `proxmoor history` shows what changed.",
+    });
   const session = await openSession(options, io);
   try {
     let last = "";
     for (;;) {
-      if (list.isOwn !== true && options.cached !== true) await look(session, io.signal);
-      const rows = await select(list, { session, name, selector: options.selector });
+      const isPast = options.at !== undefined;
+      if (list.isOwn !== true && options.cached !== true && !isPast) await look(session, io.signal);
+      const rows = await select(list, { session, name, selector: options.selector, at: options.at });
       if (name !== undefined && rows.length === 0)
         throw new ProxmoorError("NOT_FOUND", `there is no ${what}`, {
           remedy: `\`proxmoor get ${ALIASES[kind] ?? kind}\` lists what there is.`,
@@ -195,9 +209,9 @@ export async function get(what: string, options: GetOptions, io: Io): Promise<Co
 
 async function select(
   list: Listing<unknown>,
-  by: { session: Session; name: string | undefined; selector: string | undefined },
+  by: { session: Session; name: string | undefined; selector: string | undefined; at: string | undefined },
 ): Promise<readonly unknown[]> {
-  let rows = await list.rows(by.session);
+  let rows = by.at === undefined ? await list.rows(by.session) : await pastRows(list, by.session, by.at);
   if (by.name !== undefined) rows = rows.filter((row) => list.name(row).endsWith(`/${by.name ?? ""}`));
   if (by.selector === undefined) return rows;
   const wanted = parseSelector(by.selector);
@@ -212,6 +226,11 @@ async function select(
         : (row as { ref: string }).ref,
     ),
   );
+}
+
+async function pastRows(list: Listing<unknown>, session: Session, at: string): Promise<readonly unknown[]> {
+  const state = await session.store.history.at(timeOf(at, "--at", session.clock.now()));
+  return list.past?.(state) ?? [];
 }
 
 /** `a=b`, `a==b`, `a!=b`, `a`, `!a`, joined by commas. Throws USAGE. */
