@@ -157,9 +157,7 @@ function defaults(call: Call): unknown {
 
 function extractConfig(call: Call): string {
   const volid = call.need("volume");
-  checkVolumeAccess(call, undefined, volid);
-  const { parsed } = locate(call.state, volid);
-  if (parsed.content !== "backup") fail(`unable to use volume ${volid} - content type needs to be 'backup'`);
+  checkVolumeAccess(call, undefined, volid, "backup");
   const volume = findVolume(call.state, volid, call.node);
   if (volume === undefined) fail(`volume '${volid}' does not exist`);
   return Object.entries(volume.holds ?? {})

@@ -20,8 +20,7 @@ const KEPT = 10_000;
 
 export function maskParams(params: Params): LoggedRequest["params"] {
   const out: Record<string, string | readonly string[]> = {};
-  for (const [name, value] of Object.entries(params))
-    out[name] = SECRET.test(name) ? "***" : value;
+  for (const [name, value] of Object.entries(params)) out[name] = SECRET.test(name) ? "***" : value;
   return out;
 }
 

@@ -5,13 +5,21 @@ import { locate } from "./volumes.js";
 
 const AT = "at /usr/share/perl5/PVE/Storage.pm line 651.";
 
-/** PVE's `check_volume_access`: who may use an existing volume for the guest. [BEHAVIOUR section 2] */
-export function checkVolumeAccess(call: Call, vmid: number | undefined, volid: string): void {
-  if (volid.startsWith("/")) {
+const VOLUME_ID = /^[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]:.+$/;
+
+/**
+ * PVE's `check_volume_access`: who may use an existing volume for the guest, and whether it is of the wanted kind
+ * (images count as containers' volumes). [BEHAVIOUR section 2]
+ */
+export function checkVolumeAccess(call: Call, vmid: number | undefined, volid: string, wanted?: string): void {
+  if (!VOLUME_ID.test(volid)) {
     if (!isRoot(call.login)) fail(`Only root can pass arbitrary filesystem paths. ${AT}`);
     return;
   }
   const { storage, parsed } = locate(call.state, volid);
+  const fits =
+    wanted === undefined || parsed.content === wanted || (wanted === "rootdir" && parsed.content === "images");
+  if (!fits) fail(`unable to use volume ${volid} - content type needs to be '${wanted ?? ""}'`);
   const path = `/storage/${storage.storage}`;
   if (call.holds(path, ["Datastore.Allocate"])) return;
   if (["iso", "vztmpl", "import"].includes(parsed.content)) {

@@ -1,12 +1,13 @@
 import type { Call, Handlers } from "../../call.js";
-import { deny, fail, faultText, refuse } from "../../fault.js";
+import { deny, fail, faultText } from "../../fault.js";
 import { addToPool, requirePool } from "../../pools/members.js";
 import type { Guest, Volume } from "../../state/model.js";
 import { checkVolumeAccess } from "../../storage/access.js";
-import { contentTypes, enabledStorage } from "../../storage/storages.js";
+import { enabledStorage } from "../../storage/storages.js";
 import { findVolume, freeVolume, locate, pathOf } from "../../storage/volumes.js";
 import type { TaskLog, Work } from "../../tasks/runner.js";
 import { asLine, lockedText } from "../common/values.js";
+import { kindWord } from "../common/names.js";
 import { cleanTags } from "../common/tags.js";
 import { isMountKey, isUnused } from "./mounts.js";
 import { completeLxcNet, isNet } from "./nets.js";
@@ -14,7 +15,7 @@ import { checkLxcKeys } from "./permissions.js";
 import { startLxc } from "./power.js";
 import { checkLxcValues, lxcDescription, lxcLine } from "./values.js";
 import { dropVolumes, savedConfig } from "./restore.js";
-import { checkMounts, createMount } from "./volumes.js";
+import { checkMountStorages, containerStorage, createMount } from "./volumes.js";
 
 const CONTROL = new Set(
   "node vmid ostemplate restore force unique pool storage start bwlimit password ssh-public-keys ignore-unpack-errors ha-managed".split(
@@ -24,34 +25,74 @@ const CONTROL = new Set(
 const SSH_KEY = /^(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+) [A-Za-z0-9+/=]+( .*)?$/;
 const DEFAULT_GIB = 4;
 
-/** POST /nodes/N/lxc. */
+/** POST /nodes/N/lxc: the checks in PVE's order; a taken id is refused before anybody's rights are looked at. */
 function create(call: Call): string {
   const { world, vmid } = call;
+  const restore = call.flag("restore");
+  const overwrite = checkId(call, restore && call.flag("force"));
+  checkSshKeys(call.text("ssh-public-keys"));
   const pool = call.text("pool");
   if (pool !== undefined) requirePool(call.state, pool);
-  const inPool = pool !== undefined && call.holds(`/pool/${pool}`, ["VM.Allocate"]);
-  const restore = call.flag("restore");
-  const overwrite = restore && call.flag("force");
-  if (!call.holds(`/vms/${vmid}`, ["VM.Allocate"]) && !inPool)
-    if (!overwrite || !call.holds(`/vms/${vmid}`, ["VM.Backup"])) deny();
+  checkAllowed(call, pool, overwrite);
   const unprivileged = call.flag("unprivileged", true);
   if (!unprivileged && !restore) call.require("/", ["Sys.Modify"]);
-  checkSshKeys(call.text("ssh-public-keys"));
-  const set: Record<string, string> = {};
-  for (const key of Object.keys(call.params)) if (!CONTROL.has(key)) set[key] = call.need(key);
-  checkLxcKeys(call, { vmid, pool, unprivileged, before: {} }, set);
-  const other = world.guest(vmid);
-  if (other !== undefined && (!overwrite || other.kind !== "lxc"))
-    fail(`${other.kind === "qemu" ? "VM" : "CT"} ${vmid} already exists on node '${other.node}'`);
-  if (other !== undefined) checkOverwrite(other);
-  checkStorage(call, set);
-  checkTemplate(call, restore);
-  checkMounts(call, vmid, set, true);
-  checkLxcValues(call, set);
+  const manage = call.flag("ha-managed");
+  if (manage) call.require("/", ["Sys.Console"]);
   const storage = call.text("storage") ?? "local";
+  const set: Record<string, string> = {};
+  for (const key of Object.keys(call.params)) if (!CONTROL.has(key) && !isUnused(key)) set[key] = call.need(key);
+  checkLxcKeys(call, { vmid, pool, unprivileged, before: {} }, set);
+  checkTemplate(call, restore);
+  // a size alone, which only root may give, is meant for the default storage
+  if (/^\d+(\.\d+)?$/.test(set["rootfs"] ?? "")) set["rootfs"] = `${storage}:${set["rootfs"] ?? ""}`;
+  if (set["rootfs"] === undefined) {
+    if (Object.keys(set).some(isMountKey)) fail("mount points configured, but 'rootfs' not set - aborting");
+    containerStorage(call, storage);
+  }
+  checkMountStorages(call, set);
+  checkLxcValues(call, set);
   if (!restore) set["rootfs"] ??= `${storage}:${DEFAULT_GIB}`;
-  const plan: Plan = { set, pool, start: call.flag("start"), unprivileged, restore };
-  return call.task(restore ? "vzrestore" : "vzcreate", vmid, (log) => build(call, plan, log));
+  const start = call.flag("start");
+  const plan: Plan = { set, pool, unprivileged, restore };
+  return call.task(restore ? "vzrestore" : "vzcreate", vmid, function* (log) {
+    yield* build(call, plan, log);
+    if (manage) {
+      log.line("Add as HA resource");
+      const state = start ? "started" : "stopped";
+      (world.state.documents["ha-resources"] ??= {})[`ct:${vmid}`] = { sid: `ct:${vmid}`, type: "ct", state };
+    }
+    if (start) startAfter(call);
+  });
+}
+
+/** @returns whether a container of this id is to be overwritten. */
+function checkId(call: Call, force: boolean): boolean {
+  const other = call.world.guest(call.vmid);
+  if (other === undefined) return false;
+  if (!force || other.kind !== "lxc" || other.node !== call.node)
+    fail(`${kindWord(other)} ${call.vmid} already exists on node '${other.node}'`);
+  if (other.run !== undefined) fail("can't overwrite running container");
+  if (other.config["protection"] === "1") fail(`unable to restore CT ${call.vmid} - protection mode enabled`);
+  return true;
+}
+
+function checkAllowed(call: Call, pool: string | undefined, overwrite: boolean): void {
+  const path = `/vms/${call.vmid}`;
+  if (call.holds(path, ["VM.Allocate"])) return;
+  if (pool !== undefined && call.holds(`/pool/${pool}`, ["VM.Allocate"])) return;
+  if (!overwrite || !call.holds(path, ["VM.Backup"])) deny();
+}
+
+/** The start is a task of its own: when it fails the container is there all the same. */
+function startAfter(call: Call): void {
+  const { world, vmid } = call;
+  call.task("vzstart", vmid, function* () {
+    yield world.guestLock("lxc", vmid);
+    const guest = world.findGuest("lxc", call.node, vmid);
+    if (guest.config["template"] === "1") fail("you can't start a CT if it's a template");
+    yield world.duration("vzstart");
+    startLxc(world, guest);
+  });
 }
 
 function checkSshKeys(text: string | undefined): void {
@@ -63,46 +104,26 @@ function checkSshKeys(text: string | undefined): void {
   if (!lines.every((line) => SSH_KEY.test(line))) fail("SSH public key validation error");
 }
 
-function checkStorage(call: Call, set: Readonly<Record<string, string>>): void {
-  if (set["rootfs"] !== undefined && call.text("storage") === undefined) return;
-  const name = call.text("storage") ?? "local";
-  call.require(`/storage/${name}`, ["Datastore.AllocateSpace"]);
-  const storage = enabledStorage(call.state, name, call.node);
-  if (!contentTypes(storage).includes("rootdir"))
-    refuse({ storage: `storage '${name}' does not support container directories` });
-}
-
 function checkTemplate(call: Call, restore: boolean): void {
   const template = call.need("ostemplate");
-  const wanted = restore ? "backup" : "vztmpl";
-  if (!/^[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]:.+$/.test(template))
-    fail("Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651.");
-  checkVolumeAccess(call, call.vmid, template);
-  const { storage, parsed } = locate(call.state, template);
-  enabledStorage(call.state, storage.storage, call.node);
-  if (parsed.content !== wanted) fail(`unable to use volume ${template} - content type needs to be '${wanted}'`);
+  if (template === "-") fail("pipe requires cli environment");
+  checkVolumeAccess(call, call.vmid, template, restore ? "backup" : "vztmpl");
+  enabledStorage(call.state, locate(call.state, template).storage.storage, call.node);
 }
 
 interface Plan {
   readonly set: Readonly<Record<string, string>>;
   readonly pool: string | undefined;
-  readonly start: boolean;
   readonly unprivileged: boolean;
   readonly restore: boolean;
 }
 
-/** A container may be overwritten by its backup when it stands still and nothing holds it. */
-function checkOverwrite(guest: Guest): void {
-  if (guest.config["protection"] === "1") fail(`can't remove CT ${guest.vmid} - protection mode enabled`);
-  const locked = lockedText(guest);
-  if (locked !== undefined) fail(locked);
-  if (guest.run !== undefined) fail("can't overwrite running container");
-}
-
-function* build(call: Call, { set, pool, start, unprivileged, restore }: Plan, log: TaskLog): Work {
+function* build(call: Call, { set, pool, unprivileged, restore }: Plan, log: TaskLog): Work {
   const { world, vmid, node } = call;
   yield world.guestLock("lxc", vmid);
   const before = world.guest(vmid);
+  const locked = before === undefined ? undefined : lockedText(before);
+  if (locked !== undefined) fail(`unable to restore CT ${vmid} - ${locked}`);
   const guest: Guest = {
     vmid,
     kind: "lxc",
@@ -138,9 +159,6 @@ function* build(call: Call, { set, pool, start, unprivileged, restore }: Plan, l
     else world.addGuest(before);
     throw new Error(`unable to ${restore ? "restore" : "create"} CT ${vmid} - ${faultText(error)}`);
   }
-  if (!start) return;
-  yield world.duration("vzstart");
-  startLxc(world, guest);
 }
 
 /** A mount of a volume that should be there already. */

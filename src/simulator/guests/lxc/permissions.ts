@@ -1,10 +1,11 @@
 import type { Call } from "../../call.js";
 import { deny } from "../../fault.js";
 import { isRoot } from "../../auth/login.js";
+import { checkVolumeAccess } from "../../storage/access.js";
 import { partsOf } from "../../table/check.js";
 import { checkBridge } from "../qemu/nets.js";
 import { checkTags } from "../common/tags.js";
-import { isMountKey, isUnused, mountKind, parseMount } from "./mounts.js";
+import { isMountKey, isUnused, mountKind, newVolume, parseMount } from "./mounts.js";
 import { isNet, parseLxcNet } from "./nets.js";
 
 export interface LxcScope {
@@ -51,8 +52,12 @@ function checkKey(call: Call, scope: LxcScope, key: string, value: string | unde
 function checkMount(call: Call, scope: LxcScope, key: string, value: string | undefined): void {
   checkCt(call, scope, ["VM.Config.Disk"]);
   if (value === undefined || isUnused(key)) return;
-  const kind = mountKind(parseMount(key, value)["volume"] ?? "");
+  const volume = parseMount(key, value)["volume"] ?? "";
+  const kind = mountKind(volume);
   if (kind !== "volume") onlyRoot(`mount point type ${kind}`);
+  const created = newVolume(volume);
+  if (created === undefined) checkVolumeAccess(call, scope.vmid, volume, "rootdir");
+  else call.require(`/storage/${created.storage}`, ["Datastore.AllocateSpace"]);
 }
 
 function checkFeatures(call: Call, scope: LxcScope, value: string | undefined): void {

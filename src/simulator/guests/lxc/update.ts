@@ -1,5 +1,5 @@
 import type { Call, Handlers } from "../../call.js";
-import { ApiFault, fail, faultText, refuse } from "../../fault.js";
+import { fail, faultText, refuse } from "../../fault.js";
 import type { Guest } from "../../state/model.js";
 import { freeVolume } from "../../storage/volumes.js";
 import { CALL_SHAPES } from "../../table/table.js";
@@ -15,11 +15,11 @@ import {
   typedConfig,
 } from "../common/values.js";
 import { cleanTags } from "../common/tags.js";
-import { isMountKey, isUnused, mountKind, newVolume, parseMount } from "./mounts.js";
+import { isMountKey, isUnused, mountKind, parseMount } from "./mounts.js";
 import { completeLxcNet, isNet } from "./nets.js";
 import { checkLxcKeys } from "./permissions.js";
 import { checkLxcValues, lxcDescription, lxcLine } from "./values.js";
-import { addUnusedVolume, checkContent, checkMounts, createMount, dropMountedUnused, ownsVolume } from "./volumes.js";
+import { addUnusedVolume, checkContent, createMount, dropMountedUnused, ownsVolume } from "./volumes.js";
 
 const KEYS = CALL_SHAPES.get("PUT /nodes/{node}/lxc/{vmid}/config")?.params ?? {};
 const CONTROL = new Set("node vmid delete revert digest".split(" "));
@@ -31,7 +31,7 @@ const LIVE = new Set(
 );
 
 const isOption = (key: string): boolean => KEYS[key] !== undefined && !CONTROL.has(key);
-export const silent: TaskLog = { upid: "", line: () => undefined, warn: () => undefined };
+const silent: TaskLog = { upid: "", line: () => undefined, warn: () => undefined };
 
 function update(call: Call): null {
   const remove = [...new Set(call.list("delete"))];
@@ -47,7 +47,6 @@ function update(call: Call): null {
   const guest = call.world.findGuest("lxc", call.node, call.vmid);
   const unprivileged = guest.config["unprivileged"] === "1";
   checkLxcKeys(call, { vmid: guest.vmid, unprivileged, before: guest.config }, set, remove);
-  checkMounts(call, guest.vmid, set, false);
   call.world.needLock("lxc", guest.vmid);
   const digest = call.text("digest");
   if (digest !== undefined && digest !== "" && digest !== call.world.digest(guest, computeDigest))
@@ -94,51 +93,58 @@ function checkValues(call: Call, guest: Guest, set: Readonly<Record<string, stri
 function apply(call: Call, guest: Guest, set: Readonly<Record<string, string>>, remove: readonly string[]): void {
   for (const key of remove) if (guest.config[key] !== undefined) guest.pendingDelete[key] = false;
   for (const [key, value] of Object.entries(set)) {
-    guest.pending[key] = prepare(call, guest, key, value);
+    guest.pending[key] = prepare(call, key, value);
     delete guest.pendingDelete[key];
   }
   cleanPending(guest);
-  if (guest.run === undefined) settleLxc(call.world, guest);
-  else applyLive(call.world, guest);
+  const errors = guest.run === undefined ? settleLxc(call.world, guest) : applyLive(call.world, guest);
   dropMountedUnused(guest);
   call.world.guestChanged(guest);
+  if (Object.keys(errors).length > 0) refuse(errors);
 }
 
-function prepare(call: Call, guest: Guest, key: string, value: string): string {
+function prepare(call: Call, key: string, value: string): string {
   if (isNet(key)) return completeLxcNet(call, value);
-  // PVE measures a volume that is mounted anew, but leaves the rootfs as it was sent
-  if (key === "rootfs" && newVolume(parseMount(key, value)["volume"] ?? "") === undefined) return asLine(value);
-  if (isMountKey(key))
-    return createMount({ world: call.world, node: guest.node, vmid: guest.vmid, log: silent }, key, value);
   if (key === "tags") return asLine(cleanTags(call, value));
   if (key === "description") return lxcDescription(value);
   return lxcLine(key, value);
 }
 
 /** A running container: what it can't take waits. */
-function applyLive(world: World, guest: Guest): void {
+function applyLive(world: World, guest: Guest): Record<string, string> {
   const errors: Record<string, string> = {};
   for (const key of Object.keys(guest.pendingDelete)) {
     if (!LIVE.has(key) && !isNet(key) && !isUnused(key)) continue;
     try {
       removeKey(world, guest, key);
     } catch (error) {
-      errors[key] = `unable to hotplug ${key}: ${faultText(error)}`;
+      errors[key] = `unable to hotplug ${key}: ${faultText(error)}\n`;
     }
   }
   for (const key of Object.keys(guest.pending)) {
     const newMount = /^(mp|dev)\d+$/.test(key) && guest.config[key] === undefined;
-    if (LIVE.has(key) || isNet(key) || isUnused(key) || newMount) commit(guest, key);
+    if (!LIVE.has(key) && !isNet(key) && !isUnused(key) && !newMount) continue;
+    try {
+      commit(world, guest, key);
+    } catch (error) {
+      errors[key] = `unable to hotplug ${key}: ${faultText(error)}\n`;
+    }
   }
-  if (Object.keys(errors).length > 0) throw new ApiFault(400, "Parameter verification failed.", errors);
+  return errors;
 }
 
-function commit(guest: Guest, key: string): void {
+/**
+ * A value comes into force. PVE makes and measures the volume of a mount point only now; the rootfs stays as it
+ * was sent.
+ */
+function commit(world: World, guest: Guest, key: string): void {
   const value = guest.pending[key];
-  delete guest.pending[key];
   if (value === undefined) return;
+  const { node, vmid } = guest;
+  const next = /^mp\d+$/.test(key) ? createMount({ world, node, vmid, log: silent }, key, value) : value;
+  delete guest.pending[key];
   if (key === "description" && value === "") delete guest.config[key];
-  else guest.config[key] = value;
+  else guest.config[key] = next;
 }
 
 function removeKey(world: World, guest: Guest, key: string): void {
@@ -159,18 +165,31 @@ function detach(guest: Guest, key: string, value: string): void {
   if (mountKind(volid) === "volume") addUnusedVolume(guest, volid);
 }
 
-/** A stopped container takes everything that waits. */
-export function settleLxc(world: World, guest: Guest): void {
-  for (const key of Object.keys(guest.pendingDelete)) removeKey(world, guest, key);
+/** A stopped container takes everything that waits. @returns by key why something still does */
+export function settleLxc(world: World, guest: Guest): Record<string, string> {
+  const errors: Record<string, string> = {};
+  const attempt = (key: string, action: () => void): void => {
+    try {
+      action();
+    } catch (error) {
+      errors[key] = `unable to apply pending change ${key} : ${faultText(error)}\n`;
+    }
+  };
+  for (const key of Object.keys(guest.pendingDelete)) attempt(key, () => removeKey(world, guest, key));
   for (const [key, value] of Object.entries(guest.pending)) {
     const old = guest.config[key];
-    if (isMountKey(key) && old !== undefined && parseMount(key, old)["volume"] !== parseMount(key, value)["volume"])
-      detach(guest, key, old);
-    commit(guest, key);
+    attempt(key, () => {
+      commit(world, guest, key);
+      if (/^mp\d+$/.test(key) && old !== undefined && volumeOf(key, old) !== volumeOf(key, value))
+        detach(guest, key, old);
+    });
   }
   dropMountedUnused(guest);
   world.guestChanged(guest);
+  return errors;
 }
+
+const volumeOf = (key: string, value: string): string | undefined => parseMount(key, value)["volume"];
 
 function getConfig(call: Call): unknown {
   const snapshot = call.text("snapshot");

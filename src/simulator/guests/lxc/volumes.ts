@@ -1,7 +1,6 @@
 import type { Call } from "../../call.js";
 import { fail, refuse } from "../../fault.js";
 import type { Guest, State, Volume } from "../../state/model.js";
-import { checkVolumeAccess } from "../../storage/access.js";
 import { splitVolid } from "../../storage/names.js";
 import { formatSize } from "../../storage/sizes.js";
 import { contentTypes, enabledStorage, storageOf } from "../../storage/storages.js";
@@ -14,24 +13,21 @@ import { isMountKey, isUnused, mountKind, newVolume, parseMount, printMount } fr
 const GIB = 2 ** 30;
 const MAX_UNUSED = 256;
 
-/** May the caller use these volumes. A new container's storages are looked at here as well, a change's later. */
-export function checkMounts(call: Call, vmid: number, set: Readonly<Record<string, string>>, creating: boolean): void {
+/** The storages that a new container's volumes are on. */
+export function checkMountStorages(call: Call, set: Readonly<Record<string, string>>): void {
   for (const [key, value] of Object.entries(set)) {
     if (!isMountKey(key)) continue;
     const volume = parseMount(key, value)["volume"] ?? "";
-    if (mountKind(volume) !== "volume") continue;
-    const created = newVolume(volume);
-    if (created === undefined) {
-      if (!/^[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]:.+$/.test(volume))
-        fail("Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651.");
-      checkVolumeAccess(call, vmid, volume);
-      continue;
-    }
-    call.require(`/storage/${created.storage}`, ["Datastore.AllocateSpace"]);
-    if (!creating) continue;
-    if (!contentTypes(enabledStorage(call.state, created.storage, call.node)).includes("rootdir"))
-      refuse({ storage: `storage '${created.storage}' does not support container directories` });
+    if (mountKind(volume) === "volume") containerStorage(call, splitVolid(volume).storage);
   }
+}
+
+/** A storage that a new container's volumes are on: there, for containers, and open to the caller. */
+export function containerStorage(call: Call, name: string): void {
+  const storage = enabledStorage(call.state, name, call.node);
+  if (!contentTypes(storage).includes("rootdir"))
+    refuse({ storage: `storage '${name}' does not support container directories` });
+  call.require(`/storage/${name}`, ["Datastore.AllocateSpace"]);
 }
 
 /** A volume, new or not, must be on a storage for containers. */

@@ -4,7 +4,7 @@ import { addToPool, requirePool } from "../../pools/members.js";
 import type { Guest } from "../../state/model.js";
 import { enabledStorage } from "../../storage/storages.js";
 import { checkVolumeAccess } from "../../storage/access.js";
-import { findVolume, locate, freeVolume, makeBase } from "../../storage/volumes.js";
+import { findVolume, freeVolume, makeBase } from "../../storage/volumes.js";
 import type { TaskLog, Work } from "../../tasks/runner.js";
 import type { World } from "../../world.js";
 import { asLine } from "../common/values.js";
@@ -145,9 +145,7 @@ export function makeBases(world: World, guest: Guest, config: Record<string, str
 function restore(call: Call, archive: string): string {
   const { world, vmid, node } = call;
   if (archive === "-") fail("pipe requires cli environment");
-  checkVolumeAccess(call, undefined, archive);
-  if (!archive.startsWith("/") && locate(call.state, archive).parsed.content !== "backup")
-    fail(`unable to use volume ${archive} - content type needs to be 'backup'`);
+  checkVolumeAccess(call, undefined, archive, "backup");
   const volume = findVolume(call.state, archive, node);
   if (volume === undefined) fail(`volume '${archive}' does not exist`);
   const other = world.guest(vmid);
