@@ -155,12 +155,14 @@ export function buildProgram(io: Io, done: (result: CommandResult) => void): Com
     .option("--state <file>", "keep the cluster's state in this file")
     .option("--request-log <file>", "append one JSON object a request")
     .option("--profile <name>", "the cluster it starts with: demo, conformance, empty", "demo")
+    .option("--from-state [database]", "begin with the cluster that Proxmoor's database last saw (DATABASE_URL)")
     .option("--seed <n>", "makes generated ids and addresses repeatable")
     .addHelpText(
       "after",
       examples(
         "proxmoor simulator > settings.sh &",
         "proxmoor simulator --listen 127.0.0.1:0 --state lab.json --request-log requests.jsonl",
+        "proxmoor simulator --from-state file:./proxmoor.db",
       ),
     )
     .action(

@@ -3,6 +3,7 @@ import { parseLogin, type Login } from "./auth/login.js";
 import { realClock, type SimulatorClock } from "./clock.js";
 import { ApiFault } from "./fault.js";
 import { dispatch } from "./http/dispatch.js";
+import { stateFrom, type ClusterRecord } from "./from-state.js";
 import { fingerprintOf, makeCertificate } from "./http/certificate.js";
 import { RequestLog, type LoggedRequest } from "./http/log.js";
 import { Routes } from "./http/routes.js";
@@ -10,7 +11,7 @@ import { ApiServer } from "./http/server.js";
 import { executeCalls } from "./nodes/execute.js";
 import { MORE_SHAPES } from "./indexes.js";
 import { conformanceState } from "./profiles/conformance.js";
-import { demoProfile, emptyProfile } from "./profiles/demo.js";
+import { addUsers, demoProfile, emptyProfile, type Made } from "./profiles/demo.js";
 import { Random } from "./random.js";
 import { loadState, StateFile } from "./state/file.js";
 import type { State } from "./state/model.js";
@@ -19,6 +20,7 @@ import { World } from "./world.js";
 
 export { ManualClock, type SimulatorClock } from "./clock.js";
 export { ApiFault } from "./fault.js";
+export type { ClusterRecord, VolumeRecord } from "./from-state.js";
 export type { LoggedRequest } from "./http/log.js";
 export { StateFileError } from "./state/file.js";
 
@@ -27,6 +29,8 @@ export type SimulatorProfile = "demo" | "conformance" | "empty";
 export interface SimulatorOptions {
   /** The state to begin with; a state file that exists wins. */
   readonly profile?: SimulatorProfile;
+  /** A cluster that was seen, to begin with instead of a profile. */
+  readonly from?: ClusterRecord;
   /** One seed, one run: ids, MAC addresses, pids. */
   readonly seed?: number;
   readonly clock?: SimulatorClock;
@@ -109,7 +113,7 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
   const profile = options.profile ?? "demo";
   const host = options.listen?.host ?? "127.0.0.1";
   const saved = options.stateFile === undefined ? undefined : loadState(options.stateFile);
-  const seeded = saved === undefined ? seed(profile, options.seed ?? 1, clock) : reopen(saved.state);
+  const seeded = saved === undefined ? seed(options, clock) : reopen(saved.state);
   const certificate = saved?.certificate ?? (await makeCertificate(host, clock.now()));
   const file =
     options.stateFile === undefined ? undefined : new StateFile(options.stateFile, certificate, () => seeded.state);
@@ -156,14 +160,20 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
   };
 }
 
-function seed(profile: SimulatorProfile, seedNumber: number, clock: SimulatorClock): Seeded {
+function seed({ profile = "demo", seed: seedNumber = 1, from }: SimulatorOptions, clock: SimulatorClock): Seeded {
   const seeding = { seed: seedNumber, now: Math.floor(clock.now() / 1000) };
-  if (profile === "conformance") return reopen(conformanceState(seeding));
+  if (profile === "conformance" && from === undefined) return reopen(conformanceState(seeding));
   const random = new Random(seedNumber);
-  const { state, ...credentials } = (profile === "demo" ? demoProfile : emptyProfile)(seeding, random);
+  const { state, ...credentials } = made();
   state.documents["simulator"] = { credentials: { ...credentials } };
   state.random = random.position;
   return { state, credentials };
+
+  function made(): Made {
+    if (from === undefined) return (profile === "demo" ? demoProfile : emptyProfile)(seeding, random);
+    const copy = stateFrom(from, seeding);
+    return { state: copy, ...addUsers(copy, random) };
+  }
 }
 
 /** The log-ins of a state that is there already. */

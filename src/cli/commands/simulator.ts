@@ -1,5 +1,13 @@
 import { messageOf, ProxmoorError } from "../../model/errors.js";
-import { createSimulator, StateFileError, type Simulator, type SimulatorOptions } from "../../simulator/index.js";
+import {
+  createSimulator,
+  StateFileError,
+  type ClusterRecord,
+  type Simulator,
+  type SimulatorOptions,
+} from "../../simulator/index.js";
+import { recordOfStore } from "../cluster-record.js";
+import { openSession } from "../compose.js";
 import type { CommandResult, Io } from "../io.js";
 import { numberOf } from "../look.js";
 
@@ -9,6 +17,8 @@ export interface SimulatorCommandOptions {
   readonly requestLog?: string;
   readonly profile: string;
   readonly seed?: string;
+  /** A database's URL; true for the configured one. */
+  readonly fromState?: string | true;
 }
 
 const PROFILES = ["demo", "conformance", "empty"] as const;
@@ -20,21 +30,38 @@ export async function simulator(options: SimulatorCommandOptions, io: Io): Promi
     throw new ProxmoorError("USAGE", `there is no profile "${options.profile}"`, {
       remedy: `Profiles are ${PROFILES.join(", ")}.`,
     });
+  const from = options.fromState === undefined ? undefined : await readState(options.fromState, io);
   const server = await start({
     profile,
+    ...(from && { from }),
     listen: addressOf(options.listen),
     ...(options.seed !== undefined && { seed: numberOf(options.seed, "--seed", 0) }),
     ...(options.state !== undefined && { stateFile: options.state }),
     ...(options.requestLog !== undefined && { requestLog: options.requestLog }),
   });
   for (const [name, value] of Object.entries(server.settings())) io.out(`export ${name}='${value}'\n`);
-  io.err(`PVE's API is simulated at ${server.url} (profile ${profile}); Ctrl-C ends it.\n`);
+  const of = from === undefined ? `profile ${profile}` : `${from.nodes.length} nodes, ${from.guests.length} guests`;
+  io.err(`PVE's API is simulated at ${server.url} (${of}); Ctrl-C ends it.\n`);
   await new Promise<void>((resolve) => {
     if (io.signal.aborted) resolve();
     else io.signal.addEventListener("abort", () => resolve(), { once: true });
   });
   await server.stop();
   return { exitCode: 0 };
+}
+
+/** What Proxmoor's database last saw. Throws NOT_FOUND where it has seen no cluster yet. */
+async function readState(database: string | true, io: Io): Promise<ClusterRecord> {
+  const session = await openSession(database === true ? {} : { database }, io);
+  try {
+    const record = await recordOfStore(session.store.state);
+    if (record.nodes.length > 0) return record;
+    throw new ProxmoorError("NOT_FOUND", "the database has seen no cluster yet", {
+      remedy: "Look at one first: proxmoor diff or proxmoor get nodes.",
+    });
+  } finally {
+    await session.close();
+  }
 }
 
 async function start(options: SimulatorOptions): Promise<Simulator> {

@@ -15,8 +15,8 @@ export interface Made {
   readonly rootPassword: string;
 }
 
-/** Users of the demo and the empty profile: an administrator's token, one that may only read, root. */
-function addUsers(state: State, random: Random): Omit<Made, "state"> {
+/** Users of every cluster but the recorded one: an administrator's token, one that may only read, root. */
+export function addUsers(state: State, random: Random): Omit<Made, "state"> {
   const [main, reader] = [random.uuid(), random.uuid()];
   const rootPassword = `root-${random.hex(12)}`;
   addUser(state, { userid: "root@pam", password: rootPassword, tokens: {} });

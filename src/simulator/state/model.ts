@@ -47,7 +47,10 @@ export interface StorageState {
   readonly type: string;
   /** PVE's own keys (path, server, content, nodes, disable …). */
   config: Record<string, string>;
+  /** Bytes, on each node alike unless `figures` say otherwise. */
   total: number;
+  /** By node: its size there, and what is taken by what is no volume. Left out: a twentieth. */
+  figures?: Record<string, { total: number; others: number }>;
 }
 
 export interface Volume {

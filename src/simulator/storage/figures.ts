@@ -9,8 +9,12 @@ export function storageFigures(
   node: string,
 ): { total: number; used: number; avail: number } {
   const shared = isShared(storage);
-  let used = Math.floor(storage.total * 0.05);
+  const { total, others } = storage.figures?.[node] ?? {
+    total: storage.total,
+    others: Math.floor(storage.total * 0.05),
+  };
+  let used = others;
   for (const volume of world.state.volumes)
     if (volume.storage === storage.storage && (shared || volume.node === node)) used += volume.used;
-  return { total: storage.total, used: Math.min(used, storage.total), avail: Math.max(0, storage.total - used) };
+  return { total, used: Math.min(used, total), avail: Math.max(0, total - used) };
 }
