@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, open, rm } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { QueryRunner } from "typeorm";
@@ -13,6 +13,7 @@ import type { StoreLog } from "./logger.js";
 import { MIGRATIONS_TABLE } from "./migrations.js";
 import { pgDump } from "./pg-dump.js";
 import { queryRows } from "./sql.js";
+import { makeFolder } from "./folders.js";
 
 export interface BackupOptions {
   /** Where backups go, named by the time; undefined: the default of the provider. */
@@ -147,7 +148,7 @@ async function reserve(
   place: { readonly folder: string; readonly name: string; readonly suffix: string },
 ): Promise<string> {
   const folder = options.file === undefined ? (options.backupFolder ?? place.folder) : dirname(options.file);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
   const time = new Date(options.now()).toISOString().replaceAll(/[-:.]/g, "");
   for (let attempt = 1; ; attempt++) {
     const name = `${place.name}.backup-${time}${attempt === 1 ? "" : `-${attempt}`}${place.suffix}`;

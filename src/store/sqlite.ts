@@ -1,4 +1,4 @@
-import { mkdir, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DataSource } from "typeorm";
 import { isTransient, storeError } from "./errors.js";
@@ -10,6 +10,7 @@ import { MIGRATIONS_TABLE } from "./migrations.js";
 import { LOCK_WAIT_MS } from "./settings.js";
 import type { SqliteSettings } from "./settings.js";
 import { pauseForLock } from "./pause.js";
+import { makeFolder } from "./folders.js";
 
 const MEMORY = ":memory:";
 /**
@@ -68,7 +69,7 @@ async function connect(source: DataSource, opened: DataSource[]): Promise<DataSo
 }
 
 async function createPrivately(file: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(file));
   try {
     await (await open(file, "wx", 0o600)).close();
   } catch (error) {
