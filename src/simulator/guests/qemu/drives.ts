@@ -86,6 +86,13 @@ export function bootOrder(config: Record<string, string>): string[] {
   return order === undefined ? [] : order.split(";").filter((device) => device !== "");
 }
 
+/** PVE's `get_bootdisks`: the drives of the boot order, or the legacy `bootdisk`. */
+export function bootDisks(config: Record<string, string>): string[] {
+  const order = bootOrder(config);
+  const legacy = config["bootdisk"];
+  return order.length > 0 ? order.filter(isDriveKey) : legacy !== undefined ? [legacy] : [];
+}
+
 /** Bytes of the disk that the VM boots from, as lists show it (`bootdisk_size`); 0 without one. */
 export function bootDiskSize(config: Record<string, string>): number {
   const order = bootOrder(config);

@@ -3,7 +3,9 @@ import type { Guest } from "../../state/model.js";
 import { partsOf } from "../../table/check.js";
 import type { World } from "../../world.js";
 import { recordCloudInit, writeCloudInit } from "./cloud-init.js";
-import { bootOrder, drive, isCdrom, isCloudInit, isDriveKey } from "./drives.js";
+import { bootDisks, drive, isCdrom, isCloudInit, isDriveKey } from "./drives.js";
+import { hotplugFeatures, type Features } from "./features.js";
+import { plugMemory } from "./memory.js";
 import { isNetKey, parseNet } from "./nets.js";
 import { registerUnused } from "./unused.js";
 
@@ -25,14 +27,6 @@ const isAtOnce = (key: string): boolean => AT_ONCE.has(key) || /^ipconfig\d+$/.t
 /** Disk options that the running machine can't change. */
 const FIXED_DISK_OPTIONS = ["aio", "discard", "iothread", "queues", "product", "vendor", "cache", "ssd", "ro"];
 const FIXED_NET_OPTIONS = ["model", "macaddr", "queues", "mtu", "host-tunnel"];
-
-export type Features = ReadonlySet<string>;
-
-/** PVE's `parse_hotplug_features`: unset or 1 is network, disk and usb. */
-export function hotplugFeatures(value: string | undefined): Features {
-  const text = value === undefined || value === "1" ? "network,disk,usb" : value;
-  return new Set(text === "0" ? [] : text.split(/[,;\s]+/).filter((feature) => feature !== ""));
-}
 
 export interface Applying {
   readonly world: World;
@@ -99,14 +93,13 @@ function unplug({ world, guest, destroy }: Applying, key: string, features: Feat
   } else if (isNetKey(key)) needs(features, "network");
   else if (isDriveKey(key)) {
     if (!features.has("disk") || /^(ide|sata|efidisk|tpmstate)\d+$/.test(key)) wait();
-    if (bootOrder(guest.config).includes(key) && isRunningBootDisk(guest, key)) fail(`can't unplug bootdisk '${key}'`);
+    if (bootDisks(guest.config).includes(key)) fail(`can't unplug bootdisk '${key}'`);
     detach({ world, guest, destroy }, key);
-  } else if (key === "memory") needs(features, "memory");
-  else wait();
+  } else if (key === "memory") {
+    needs(features, "memory");
+    plugMemory(guest.config["memory"], undefined);
+  } else wait();
 }
-
-/** The device that the machine was booted from can't be pulled; PVE asks the config's `bootdisk`. */
-const isRunningBootDisk = (guest: Guest, key: string): boolean => guest.config["bootdisk"] === key;
 
 const needs = (features: Features, feature: string): void => {
   if (!features.has(feature)) wait();
@@ -126,8 +119,10 @@ function plug(applying: Applying, key: string, features: Features): void {
     if ((guest.config["balloon"] === "0") !== (value === "0")) wait();
   } else if (isNetKey(key)) plugNet(guest, key, features);
   else if (isDriveKey(key)) plugDisk(applying, key, features);
-  else if (key === "memory") plugMemory(guest, value, features);
-  else if (key === "agent") plugAgent(guest, value);
+  else if (key === "memory") {
+    needs(features, "memory");
+    guest.pending["memory"] = String(plugMemory(guest.config["memory"], value));
+  } else if (key === "agent") plugAgent(guest, value);
   else if (key !== "cpuunits" && key !== "cpulimit") wait();
 }
 
@@ -138,18 +133,6 @@ function plugCpus(guest: Guest, value: string, features: Features): void {
   needs(features, "cpu");
   if (Number(value) > maxCpus(guest.config)) fail("you can't add more vcpus than maxcpus");
   if (guest.run !== undefined) guest.run.cpus = Number(value);
-}
-
-const MEMORY_STEPS: readonly number[] = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536];
-
-/** DIMMs of 512 MiB × 32, 1024 × 32 …: what is asked for ends at the next step upwards. */
-function plugMemory(guest: Guest, value: string, features: Features): void {
-  needs(features, "memory");
-  const wanted = Number(partsOf(value, "memory")["current"] ?? 0);
-  if (wanted < 1024) fail("memory can't be lower than 1024 MB");
-  let size = 1024;
-  for (const dimm of MEMORY_STEPS) for (let i = 0; i < 32 && size < wanted; i++) size += dimm;
-  guest.pending["memory"] = String(size);
 }
 
 function plugAgent(guest: Guest, value: string): void {

@@ -9,6 +9,7 @@ import { lockedText } from "../common/values.js";
 import { writeCloudInit } from "./cloud-init.js";
 import { bootOrder, drive, isDriveKey } from "./drives.js";
 import { applyPending, maxCpus } from "./hotplug.js";
+import { checkMemory } from "./memory.js";
 import { isNetKey, parseNet } from "./nets.js";
 import { rootOnly } from "./permissions.js";
 import { registerUnused } from "./unused.js";
@@ -43,6 +44,7 @@ export function startQemu(world: World, guest: Guest): void {
   const cpus = config["vcpus"] === undefined ? maxCpus(config) : Number(config["vcpus"]);
   if (maxCpus(config) > node.cpus || cpus > node.cpus) fail(`MAX ${node.cpus} vcpus allowed per VM on this node`);
   checkHardware(world, guest);
+  checkMemory(config);
   writeCloudInit(world, guest);
   world.state.nextPid += 1 + world.random.below(20);
   guest.run = { startedAt: world.clock.now() / 1000, pid: world.state.nextPid, paused: false, cpus };
