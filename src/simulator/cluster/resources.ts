@@ -1,6 +1,7 @@
 import type { Call, Handlers } from "../call.js";
 import { fail, refuse } from "../fault.js";
 import { load, hostRead, hostWritten } from "../guests/common/figures.js";
+import { haState } from "../guests/common/ha.js";
 import { memoryBytes, shownCpus, guestName } from "../guests/qemu/status.js";
 import { bootDiskSize } from "../guests/qemu/drives.js";
 import { lxcCpus, lxcDiskSize, lxcDiskUsed, lxcMemory, lxcName } from "../guests/lxc/status.js";
@@ -21,10 +22,12 @@ export function guestResource(
   const node = world.node(guest.node);
   const base = { id: `${kind}/${guest.vmid}`, type: kind, vmid: guest.vmid, node: guest.node };
   const pool = poolOfGuest(world.state, guest.vmid);
+  const hastate = haState(world.state, guest);
   const marks = {
     ...(pool !== undefined && showPool(pool) && { pool }),
     ...(config["tags"] !== undefined && { tags: config["tags"] }),
     ...(config["lock"] !== undefined && { lock: config["lock"] }),
+    ...(hastate !== undefined && { hastate }),
   };
   if (node?.online !== true) return { ...base, ...marks, status: "unknown" };
   const figures = load(world, guest);

@@ -1,8 +1,9 @@
 import type { Call, Handlers } from "../../call.js";
 import { fail, refuse } from "../../fault.js";
 import type { Guest, GuestKind } from "../../state/model.js";
-import { isOnNode, isShared, storageOf } from "../../storage/storages.js";
-import { findVolume, locate } from "../../storage/volumes.js";
+import { isFileStorage } from "../../storage/names.js";
+import { diskFormats, isOnNode, isShared, storageOf } from "../../storage/storages.js";
+import { allocate, findVolume, locate } from "../../storage/volumes.js";
 import type { TaskLog, Work } from "../../tasks/runner.js";
 import type { World } from "../../world.js";
 import { isMountKey, mountKind, parseMount } from "../lxc/mounts.js";
@@ -141,9 +142,9 @@ function migrateVm(call: Call): string {
 
 /** What ends the task before anything moved: the reason is in its log. */
 function checkDisks(world: World, { guest, to }: Plan, withDisks: boolean, log: TaskLog): void {
-  log.line(`starting migration of VM ${guest.vmid} to node '${to}' (${world.node(to)?.ip ?? ""})`);
+  say(world, log, `starting migration of VM ${guest.vmid} to node '${to}' (${world.node(to)?.ip ?? ""})`);
   const abort = (reason: string): never => {
-    log.line(`ERROR: migration aborted (duration 00:00:00): ${reason}`);
+    say(world, log, `ERROR: migration aborted (duration 00:00:00): ${reason}`);
     return fail("migration aborted");
   };
   if (world.node(to)?.online !== true) abort("Can't connect to destination address using public key");
@@ -162,6 +163,12 @@ function checkDisks(world: World, { guest, to }: Plan, withDisks: boolean, log: 
   }
 }
 
+/** Every line of a migration's log has the time. */
+function say(world: World, log: TaskLog, text: string): void {
+  const time = new Date(world.clock.now()).toISOString();
+  log.line(`${time.slice(0, 10)} ${time.slice(11, 19)} ${text}`);
+}
+
 function* move(world: World, plan: Plan, log: TaskLog): Work {
   const { guest, to } = plan;
   guest.config["lock"] = "migrate";
@@ -174,13 +181,8 @@ function* move(world: World, plan: Plan, log: TaskLog): Work {
   }
   for (const { key, volid, cdrom } of partsOfGuest(guest)) {
     if (cdrom || !isLocal(world, volid)) continue;
-    const volume = findVolume(world.state, volid, guest.node);
-    if (volume === undefined) fail(`volume '${volid}' does not exist`);
-    const next = freeId(world, plan, volid);
-    log.line(`volume '${volid}' is '${next}' on the target`);
-    volume.volid = next;
-    volume.storage = next.split(":")[0] ?? volume.storage;
-    volume.node = to;
+    const next = transfer(world, plan, volid);
+    say(world, log, `volume '${volid}' is '${next}' on the target`);
     const value = guest.config[key] ?? "";
     guest.config[key] = value.replace(volid, next);
     for (const section of [guest.pending, ...Object.values(guest.snapshots)])
@@ -188,18 +190,28 @@ function* move(world: World, plan: Plan, log: TaskLog): Work {
   }
   guest.node = to;
   world.guestChanged(guest);
-  log.line("migration finished successfully (duration 00:00:01)");
+  say(world, log, "migration finished successfully (duration 00:00:01)");
 }
 
-/** The name is kept unless the target has a volume of it. */
-function freeId(world: World, { to, map }: Plan, volid: string): string {
-  const [storage = "", volname = ""] = [volid.slice(0, volid.indexOf(":")), volid.slice(volid.indexOf(":") + 1)];
-  const wanted = `${map(storage)}:${volname}`;
-  if (findVolume(world.state, wanted, to) === undefined) return wanted;
-  for (let n = 0; ; n++) {
-    const next = wanted.replace(/-disk-\d+/, `-disk-${n}`);
-    if (findVolume(world.state, next, to) === undefined) return next;
+/** Moves a volume. The name is kept unless the target has one of it, or another kind of storage. @returns the new id */
+function transfer(world: World, { guest, to, map }: Plan, volid: string): string {
+  const { state } = world;
+  const volume = findVolume(state, volid, guest.node) ?? fail(`volume '${volid}' does not exist`);
+  const storage = storageOf(state, map(volume.storage));
+  if (storage.storage === volume.storage && findVolume(state, volid, to) === undefined) {
+    volume.node = to;
+    return volid;
   }
+  const formats = diskFormats(storage);
+  const format = formats.includes(volume.format) ? volume.format : (formats[0] ?? "raw");
+  const named = /vm-\d+-(?:cloudinit|state-[\w-]+)/.exec(volid)?.[0];
+  const name = named !== undefined && isFileStorage(storage.type) ? `${named}.${format}` : named;
+  const { size, content } = volume;
+  const next = allocate(world, { storage: storage.storage, node: to, vmid: guest.vmid, format, size, content, name });
+  for (const key of ["bootable", "holds"] as const)
+    if (volume[key] !== undefined) Object.assign(next, { [key]: volume[key] });
+  state.volumes.splice(state.volumes.indexOf(volume), 1);
+  return next.volid;
 }
 
 function migrateCt(call: Call): string {
@@ -217,15 +229,15 @@ function migrateCt(call: Call): string {
     if (locked !== undefined) fail(locked);
     if (guest.run !== undefined && !restart) fail("lxc live migration is currently not implemented");
     if (world.node(to)?.online !== true) {
-      log.line("ERROR: Can't connect to destination address using public key");
+      say(world, log, "ERROR: Can't connect to destination address using public key");
       fail("migration aborted");
     }
     const wasRunning = guest.run !== undefined;
-    log.line(`starting migration of CT ${guest.vmid} to node '${to}' (${world.node(to)?.ip ?? ""})`);
+    say(world, log, `starting migration of CT ${guest.vmid} to node '${to}' (${world.node(to)?.ip ?? ""})`);
     if (wasRunning) haltLxc(world, guest);
     yield* move(world, plan, log);
     if (!wasRunning) return;
-    log.line("start container on target node");
+    say(world, log, "start container on target node");
     startLxc(world, guest);
   });
 }

@@ -4,6 +4,7 @@ import type { Guest } from "../../state/model.js";
 import { enabledStorage } from "../../storage/storages.js";
 import { findVolume, locate } from "../../storage/volumes.js";
 import type { World } from "../../world.js";
+import { powerTask } from "../common/ha.js";
 import { lockedText } from "../common/values.js";
 import { overruleShutdowns } from "../qemu/power.js";
 import { rootOnly } from "../qemu/permissions.js";
@@ -54,7 +55,7 @@ function start(call: Call): string {
   rootOnly(call, "skiplock");
   if (world.guest(vmid)?.kind === "lxc" && world.guest(vmid)?.run !== undefined) fail(`CT ${vmid} already running`);
   const skiplock = call.flag("skiplock");
-  return call.task("vzstart", vmid, function* () {
+  return powerTask(call, { kind: "lxc", type: "vzstart", wants: "started" }, function* () {
     const guest = world.findGuest("lxc", node, vmid);
     yield world.guestLock("lxc", vmid);
     if (guest.config["template"] === "1") fail("you can't start a CT if it's a template");
@@ -71,7 +72,7 @@ function stop(call: Call): string {
   const guest = running(call);
   const skiplock = call.flag("skiplock");
   if (call.flag("overrule-shutdown")) overruleShutdowns(call);
-  return call.task("vzstop", vmid, function* () {
+  return powerTask(call, { kind: "lxc", type: "vzstop", wants: "stopped" }, function* () {
     yield world.guestLock("lxc", vmid);
     checkLock(guest, skiplock);
     yield world.duration("vzstop");
@@ -82,7 +83,7 @@ function stop(call: Call): string {
 function shutdown(call: Call): string {
   const { world, vmid } = call;
   const guest = running(call);
-  return call.task("vzshutdown", vmid, function* () {
+  return powerTask(call, { kind: "lxc", type: "vzshutdown", wants: "stopped" }, function* () {
     yield world.guestLock("lxc", vmid);
     checkLock(guest, false);
     yield world.duration("vzshutdown");

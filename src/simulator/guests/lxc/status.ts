@@ -3,7 +3,9 @@ import type { Guest } from "../../state/model.js";
 import { parseSize } from "../../storage/sizes.js";
 import type { World } from "../../world.js";
 import { hostRead, hostWritten, load } from "../common/figures.js";
+import { haStatus } from "../common/ha.js";
 import { parseMount } from "./mounts.js";
+import { isNet, parseLxcNet } from "./nets.js";
 
 const MIB = 2 ** 20;
 
@@ -65,11 +67,33 @@ const subdirs = (words: string): { subdir: string }[] => words.split(" ").map((s
 
 const find = (call: Call): Guest => call.world.findGuest("lxc", call.node, call.vmid);
 
+interface Address {
+  readonly "ip-address": string;
+  readonly "ip-address-type": "inet" | "inet6";
+  readonly prefix: number;
+}
+
+function card(name: string, mac: string, address: Address | undefined): Record<string, unknown> {
+  const inet = address && { inet: `${address["ip-address"]}/${address.prefix}` };
+  return { name, hwaddr: mac, "hardware-address": mac, ...inet, "ip-addresses": address ? [address] : [] };
+}
+
+/** GET interfaces: static addresses as set; with DHCP one that follows from the vmid. */
 function interfaces(call: Call): unknown {
   const guest = find(call);
   if (guest.run === undefined) return null;
-  const lo = { name: "lo", hwaddr: "00:00:00:00:00:00", "hardware-address": "00:00:00:00:00:00", inet: "127.0.0.1/8" };
-  return [{ ...lo, "ip-addresses": [{ "ip-address": "127.0.0.1", "ip-address-type": "inet", prefix: 8 }] }];
+  const v4 = (ip: string, prefix: number): Address => ({ "ip-address": ip, "ip-address-type": "inet", prefix });
+  const cards = Object.keys(guest.config)
+    .filter(isNet)
+    .sort()
+    .map((key) => {
+      const net = parseLxcNet(guest.config[key] ?? "");
+      const [ip = "", prefix] = (net["ip"] ?? "").split("/");
+      const leased = v4(`10.0.${(guest.vmid >> 8) & 255}.${guest.vmid & 255}`, 16);
+      const address = ip === "dhcp" ? leased : prefix === undefined ? undefined : v4(ip, Number(prefix));
+      return card(net["name"] ?? key, (net["hwaddr"] ?? "").toLowerCase(), address);
+    });
+  return [card("lo", "00:00:00:00:00:00", v4("127.0.0.1", 8)), ...cards];
 }
 
 export const lxcStatusCalls: Handlers = {
@@ -85,6 +109,9 @@ export const lxcStatusCalls: Handlers = {
     find(call);
     return subdirs(STATUS_INDEX);
   },
-  "GET /nodes/{node}/lxc/{vmid}/status/current": (call) => ({ ...lxcRow(call.world, find(call)), ha: { managed: 0 } }),
+  "GET /nodes/{node}/lxc/{vmid}/status/current": (call) => {
+    const guest = find(call);
+    return { ...lxcRow(call.world, guest), ha: haStatus(call.state, guest) };
+  },
   "GET /nodes/{node}/lxc/{vmid}/interfaces": interfaces,
 };

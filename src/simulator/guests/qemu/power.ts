@@ -5,6 +5,7 @@ import { enabledStorage } from "../../storage/storages.js";
 import { findVolume, locate } from "../../storage/volumes.js";
 import type { TaskLog, Work } from "../../tasks/runner.js";
 import type { World } from "../../world.js";
+import { powerTask } from "../common/ha.js";
 import { lockedText } from "../common/values.js";
 import { writeCloudInit } from "./cloud-init.js";
 import { bootOrder, drive, isDriveKey } from "./drives.js";
@@ -136,7 +137,7 @@ function start(call: Call): string {
     if (!call.has("migratedfrom")) refuse({ targetstorage: "targetstorage can only by used with migratedfrom." });
   }
   const skiplock = call.flag("skiplock");
-  return call.task("qmstart", vmid, function* () {
+  return powerTask(call, { kind: "qemu", type: "qmstart", wants: "started" }, function* () {
     const guest = world.findGuest("qemu", node, vmid);
     yield world.guestLock("qemu", vmid);
     const { lock } = guest.config;
@@ -155,7 +156,7 @@ function stop(call: Call): string {
   rootOnly(call, "skiplock", "keepActive", "migratedfrom");
   const skiplock = call.flag("skiplock");
   if (call.flag("overrule-shutdown")) overruleShutdowns(call);
-  return call.task("qmstop", vmid, function* () {
+  return powerTask(call, { kind: "qemu", type: "qmstop", wants: "stopped" }, function* () {
     yield world.guestLock("qemu", vmid);
     const guest = taskGuest(world, node, vmid);
     if (guest.run === undefined) return;
@@ -187,7 +188,7 @@ function shutdown(call: Call): string {
   const force = call.flag("forceStop");
   if (guest?.kind === "qemu" && guest.run?.paused === true && !force) fail("VM is paused - cannot shutdown");
   const options = { timeout: call.int("timeout"), force, skiplock: call.flag("skiplock"), type: "qmshutdown" };
-  return call.task("qmshutdown", vmid, function* (log) {
+  return powerTask(call, { kind: "qemu", type: "qmshutdown", wants: "stopped" }, function* (log) {
     yield world.guestLock("qemu", vmid);
     yield* shutDown(world, taskGuest(world, node, vmid), options, log);
   });

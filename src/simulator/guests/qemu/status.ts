@@ -1,3 +1,4 @@
+import { haStatus } from "../common/ha.js";
 import type { Call, Handlers } from "../../call.js";
 import type { Guest } from "../../state/model.js";
 import { partsOf } from "../../table/check.js";
@@ -95,7 +96,7 @@ function current(call: Call): unknown {
   const guest = call.world.findGuest("qemu", call.node, call.vmid);
   const row = fullRow(call.world, guest);
   const { config } = guest;
-  row["ha"] = { managed: 0 };
+  row["ha"] = haStatus(call.state, guest);
   if (config["agent"] !== undefined && partsOf(config["agent"], "agent")["enabled"] === "1") row["agent"] = 1;
   if (config["vga"] !== undefined) {
     const vga = partsOf(config["vga"], "vga");
