@@ -20,7 +20,7 @@ import { FakeStores } from "./fake-stores.js";
 /** The stores a run works on; the in-memory ones, or a database. */
 export type Stores = Pick<FakeStores, "tasks" | "resources" | "leases" | "events">;
 
-/** Thrown by a port at the moment its process dies. */
+/** What a run whose process died gives. */
 export class Killed extends Error {}
 
 /** One process: counts its calls to the outside, and dies before or after the n-th. */
@@ -48,19 +48,20 @@ export class FakeProcess {
   }
 
   async #call(work: () => Promise<unknown>, takesRealTime: boolean): Promise<unknown> {
-    if (this.isDead) throw new Killed("dead");
+    if (this.isDead) return NEVER;
     const isLast = takesRealTime && ++this.calls === this.dies?.at;
-    if (isLast && this.dies?.when === "before") this.#die();
-    const result = await (takesRealTime ? this.clock.track(work) : work());
-    if (isLast || this.isDead) this.#die();
-    return result;
-  }
-
-  #die(): never {
-    this.isDead = true;
-    throw new Killed("dead");
+    if (isLast && this.dies?.when === "before") this.isDead = true;
+    else {
+      const result = await (takesRealTime ? this.clock.track(work) : work());
+      if (isLast) this.isDead = true;
+      if (!this.isDead) return result;
+    }
+    return NEVER;
   }
 }
+
+/** What a dead process waits for. */
+const NEVER = new Promise<never>(() => undefined);
 
 /** Manifests to what they declare; throws their faults. */
 export function declare(text: string, file = "lab.yaml"): DesiredState {
@@ -90,7 +91,6 @@ export interface RunReport {
 type MakePlan = (observed: ObservedState, policy: PlanPolicy) => Promise<Plan>;
 
 interface Prepared {
-  readonly process: FakeProcess;
   readonly events: ApplyEvent[];
   readonly options: ApplyOptions;
   readonly policy: PlanPolicy;
@@ -195,7 +195,9 @@ export class Lab {
       await settings.between?.();
       return this.#carryOut(prepared);
     };
-    return this.clock.drive(work());
+    return this.clock.drive(work()).catch((error: unknown) => {
+      throw settings.process?.isDead === true ? new Killed("dead") : error;
+    });
   }
 
   async #prepare(settings: RunSettings, makePlan: MakePlan): Promise<Prepared> {
@@ -206,15 +208,14 @@ export class Lab {
     const ports = this.ports(process, (event) => events.push(event));
     await recoverTasks(ports, options);
     const observed = await this.observe(process);
-    return { process, events, options, policy, ports, observed, plan: await makePlan(observed, policy) };
+    return { events, options, policy, ports, observed, plan: await makePlan(observed, policy) };
   }
 
-  async #carryOut({ process, events, options, policy, ports, observed, plan }: Prepared): Promise<RunReport> {
+  async #carryOut({ events, options, policy, ports, observed, plan }: Prepared): Promise<RunReport> {
     const { sender, resources, clock } = ports;
     const { signal } = options;
     const replan = replanner({ observed, policy, sender, resources, clock, ...(signal && { signal }) });
     const { outcomes } = await runPlan(plan, { ...ports, replan }, options);
-    if (process.isDead) throw new Killed("dead");
     return { events, outcomes, plan, text: [...outcomes].map(([key, one]) => outcomeLine(key, one)).join("\n") };
   }
 

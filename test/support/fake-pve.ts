@@ -106,6 +106,12 @@ export class FakePve {
     return guest;
   }
 
+  /** All guests as they are now. */
+  all(): FakeGuest[] {
+    this.#settle();
+    return [...this.guests.values()];
+  }
+
   /** Somebody edits the guest in the web interface. */
   edit(vmid: number, config: Record<string, string>): void {
     const guest = this.guest(vmid);

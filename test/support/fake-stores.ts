@@ -10,12 +10,13 @@ export class FakeStores {
   readonly quarantine = new Map<number, number>();
   readonly leaseRows = new Map<string, { holder: string | undefined; token: number; expiresAt: number }>();
   readonly eventRows: EventRecord[] = [];
+  #lastId = 0;
 
   readonly tasks: TaskLog = {
     plan: async (rows) => {
-      const first = this.rows.length + 1;
-      for (const row of rows) this.rows.push({ ...row, id: this.rows.length + 1, status: "planned", log: [] });
-      return rows.map((_, index) => first + index);
+      const fresh = rows.map((row): TaskRecord => ({ ...row, id: ++this.#lastId, status: "planned", log: [] }));
+      this.rows.push(...fresh);
+      return fresh.map(({ id }) => id);
     },
     begin: async (id, request, at) => this.#change(id, { status: "running", request, startTime: at }),
     attach: async (id, upid) => {
@@ -47,7 +48,7 @@ export class FakeStores {
       for (const { upid, node, type, id, startTime, exit } of entries) {
         const status = exit === undefined ? "running" : exit === "OK" ? "OK" : "ERROR";
         const row = { upid, node, type, status, resourceType: "vm", resourceId: id, startTime, log: [] } as const;
-        if (!this.rows.some((one) => one.upid === upid)) this.rows.push({ ...row, id: this.rows.length + 1 });
+        if (!this.rows.some((one) => one.upid === upid)) this.rows.push({ ...row, id: ++this.#lastId });
       }
     },
   };
