@@ -11,6 +11,7 @@ import { mappingCalls } from "./cluster/mapping.js";
 import { optionCalls } from "./cluster/options.js";
 import { resourceCalls } from "./cluster/resources.js";
 import { scheduleCalls } from "./cluster/schedule.js";
+import { consoleCalls } from "./guests/common/consoles.js";
 import { firewallCalls } from "./guests/common/firewall.js";
 import { migrateCalls } from "./guests/common/migrate.js";
 import { lxcCloneCalls } from "./guests/lxc/clone.js";
@@ -83,6 +84,7 @@ export const HANDLERS: Handlers = {
   ...lxcCloneCalls,
   ...lxcDiskCalls,
   ...lxcSnapshotCalls,
+  ...consoleCalls,
   ...firewallCalls,
   ...migrateCalls,
   ...agentCalls,

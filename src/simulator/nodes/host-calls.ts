@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Call, Handler, Handlers } from "../call.js";
 import { fail, refuse } from "../fault.js";
 import type { NodeState } from "../state/model.js";
-import { bridgeRow } from "./bridges.js";
+import { changedInterface, checkGateway } from "./bridges.js";
 
 const nodeOf = (call: Call): NodeState => call.world.node(call.node) ?? fail(`no such node '${call.node}'`);
 
@@ -60,31 +60,59 @@ const interfaceOf = (call: Call): Record<string, unknown> =>
   nodeOf(call).network.find((one) => one["iface"] === call.need("iface")) ??
   refuse({ iface: "interface does not exist" });
 
-function createInterface(call: Call): null {
+/** The network as it will be at the next reload; what is in force is kept for a revert. */
+function planned(call: Call): Record<string, unknown>[] {
   const node = nodeOf(call);
+  node.networkInForce ??= structuredClone(node.network);
+  return node.network;
+}
+
+function createInterface(call: Call): null {
   const iface = call.need("iface");
-  if (node.network.some((one) => one["iface"] === iface)) refuse({ iface: "interface already exists" });
-  const priority = Math.max(...node.network.map((one) => Number(one["priority"] ?? 0)), 2) + 2;
-  node.network.push({ ...bridgeRow(call, iface), priority });
+  const { network } = nodeOf(call);
+  if (network.some((one) => one["iface"] === iface)) refuse({ iface: "interface already exists" });
+  checkGateway(call, network);
+  const priority = Math.max(...network.map((one) => Number(one["priority"] ?? 0)), 2) + 2;
+  planned(call).push(changedInterface(call, { iface, priority }));
   call.world.changed();
   return null;
 }
 
 function updateInterface(call: Call): null {
   const found = interfaceOf(call);
-  const { iface, priority, comments, autostart } = found;
-  const kept = { ...(comments !== undefined && { comments }), ...(autostart !== undefined && { autostart }) };
-  const next = { ...kept, ...bridgeRow(call, String(iface)), priority };
-  for (const key of Object.keys(found)) delete found[key];
-  Object.assign(found, next);
+  checkGateway(
+    call,
+    nodeOf(call).network.filter((one) => one !== found),
+  );
+  const network = planned(call);
+  network[network.indexOf(found)] = changedInterface(call, found);
   call.world.changed();
   return null;
 }
 
 function removeInterface(call: Call): null {
   const found = interfaceOf(call);
+  const network = planned(call);
+  network.splice(network.indexOf(found), 1);
+  call.world.changed();
+  return null;
+}
+
+/** PUT network: the plan comes into force; new interfaces are up then. */
+function reloadNetwork(call: Call): string {
   const node = nodeOf(call);
-  node.network = node.network.filter((one) => one !== found);
+  return call.task("srvreload", "networking", function* () {
+    yield call.world.duration("srvreload");
+    delete node.networkInForce;
+    for (const one of node.network) if (one["autostart"] === 1) one["active"] = 1;
+    call.world.changed();
+  });
+}
+
+function revertNetwork(call: Call): null {
+  const node = nodeOf(call);
+  if (node.networkInForce !== undefined) node.network = node.networkInForce;
+  delete node.networkInForce;
   call.world.changed();
   return null;
 }
@@ -128,11 +156,8 @@ export const hostCalls: Handlers = {
   "PUT /nodes/{node}/dns": putDns,
   "PUT /nodes/{node}/time": putTime,
   "POST /nodes/{node}/network": createInterface,
-  "PUT /nodes/{node}/network": (call) =>
-    call.task("srvreload", "networking", function* () {
-      yield call.world.duration("srvreload");
-    }),
-  "DELETE /nodes/{node}/network": () => null,
+  "PUT /nodes/{node}/network": reloadNetwork,
+  "DELETE /nodes/{node}/network": revertNetwork,
   "PUT /nodes/{node}/network/{iface}": updateInterface,
   "DELETE /nodes/{node}/network/{iface}": removeInterface,
   "GET /nodes/{node}/rrddata": statistics(NODE_STATISTICS),

@@ -37,6 +37,8 @@ export interface NodeState {
   online: boolean;
   bootedAt: number;
   network: Record<string, unknown>[];
+  /** What is in force while `network` has changes that wait for a reload. */
+  networkInForce?: Record<string, unknown>[];
   config: Record<string, string>;
   dns: Record<string, string>;
   timezone: string;

@@ -4,7 +4,7 @@ import type { Call, Handlers } from "../call.js";
 import { fail } from "../fault.js";
 import type { StorageState } from "../state/model.js";
 import { CALL_SHAPES } from "../table/table.js";
-import { storageOf } from "./storages.js";
+import { isShared, storageOf } from "./storages.js";
 import { splitList } from "../table/check.js";
 
 const CREATE = CALL_SHAPES.get("POST /storage")?.params ?? {};
@@ -30,8 +30,8 @@ const FILES = [
   "content-dirs",
   "snapshot-as-volume-chain",
 ];
-/** What a type must have (`fixed`) and may have. Types that are not here take any option. */
-const TYPES: Readonly<Record<string, { readonly required: readonly string[]; readonly more: readonly string[] }>> = {
+/** What a type must have (`fixed`) and may have; without `more` it takes any option. */
+const TYPES: Readonly<Record<string, { readonly required: readonly string[]; readonly more?: readonly string[] }>> = {
   dir: { required: ["path"], more: FILES },
   btrfs: { required: ["path"], more: [...FILES, "nocow"] },
   nfs: { required: ["server", "export"], more: [...FILES, "path", "options"] },
@@ -45,7 +45,24 @@ const TYPES: Readonly<Record<string, { readonly required: readonly string[]; rea
   },
   lvmthin: { required: ["thinpool", "vgname"], more: [] },
   zfspool: { required: ["pool"], more: ["blocksize", "sparse", "mountpoint"] },
+  zfs: { required: ["iscsiprovider", "pool", "portal", "target"] },
+  iscsi: { required: ["portal", "target"] },
+  iscsidirect: { required: ["portal", "target"] },
+  pbs: { required: ["server", "datastore"] },
+  esxi: { required: ["server"] },
 };
+
+/** What a storage is for unless told otherwise; file and volume managers take containers as well. */
+const CONTENT: Readonly<Record<string, string>> = {
+  dir: "images,rootdir",
+  btrfs: "images,rootdir",
+  lvmthin: "images,rootdir",
+  zfspool: "images,rootdir",
+  pbs: "backup",
+  cephfs: "backup",
+  esxi: "import",
+};
+const DEFAULT_CONTENT = "images";
 
 /** The file's digest: all storages share one. */
 function digestOf(call: Call): string {
@@ -63,6 +80,7 @@ function shown(call: Call, storage: StorageState): Record<string, unknown> {
     const type = CREATE[key]?.type;
     out[key] = type === "boolean" || type === "integer" ? Number(value) : value;
   }
+  if (isShared(storage)) out["shared"] = 1;
   return { ...out, digest: digestOf(call) };
 }
 
@@ -83,11 +101,14 @@ function settings(call: Call): Record<string, string> {
 }
 
 function checkOptions(type: string, config: Readonly<Record<string, string>>): void {
+  const content = splitList(config["content"] ?? "");
+  if (content.length > 1 && content.includes("none")) fail("unable to combine 'none' with other content types");
   const known = TYPES[type];
   if (known === undefined) return;
   for (const key of known.required) if (config[key] === undefined) fail(`missing value for required option '${key}'`);
   for (const key of Object.keys(config))
-    if (![...COMMON, ...known.required, ...known.more].includes(key)) fail(`unexpected property '${key}'`);
+    if (known.more !== undefined && ![...COMMON, ...known.required, ...known.more].includes(key))
+      fail(`unexpected property '${key}'`);
 }
 
 function create(call: Call): unknown {
@@ -98,7 +119,7 @@ function create(call: Call): unknown {
   within("create storage failed", () => {
     if (call.state.storages[name] !== undefined) fail(`storage ID '${name}' already defined`);
   });
-  config["content"] ??= type === "lvm" || type === "rbd" ? "images" : "images,rootdir";
+  config["content"] ??= CONTENT[type] ?? DEFAULT_CONTENT;
   config["path"] ??= ["nfs", "cifs", "cephfs"].includes(type) ? `/mnt/pve/${name}` : "";
   if (config["path"] === "") delete config["path"];
   call.state.storages[name] = { storage: name, type, config, total: DISK };
@@ -126,6 +147,7 @@ function update(call: Call): unknown {
   });
   for (const key of splitList(call.text("delete") ?? "")) delete storage.config[key];
   Object.assign(storage.config, next);
+  storage.config["content"] ??= CONTENT[storage.type] ?? DEFAULT_CONTENT;
   call.world.changed();
   return { storage: name, type: storage.type };
 }

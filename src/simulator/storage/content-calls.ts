@@ -119,9 +119,11 @@ function info(call: Call): unknown {
   const volume = findVolume(call.state, volid, call.node);
   if (volume === undefined) fail(`volume_size_info on '${volid}' failed - no format`);
   const raw = volume.content === "images" || volume.content === "rootdir" || volume.content === "import";
+  const virtual = volume.holds?.["virtual"];
   return {
     path: pathOf(located),
-    size: raw ? volume.size : Math.ceil(volume.size / 512) * 512,
+    // qemu-img measures: an image's own size, of anything else whole sectors
+    size: virtual !== undefined ? Number(virtual) : raw ? volume.size : Math.ceil(volume.size / 512) * 512,
     used: volume.used,
     format: raw ? volume.format : "raw",
     ...(volume.notes !== undefined && { notes: volume.notes }),

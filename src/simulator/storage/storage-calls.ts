@@ -2,7 +2,8 @@ import type { Call, Handlers } from "../call.js";
 import { fail, refuse } from "../fault.js";
 import type { StorageState } from "../state/model.js";
 import { storageFigures } from "./figures.js";
-import { contentTypes, diskFormats, isOnNode, isShared, storageOf } from "./storages.js";
+import { contentTypes, diskFormats, enabledStorage, isOnNode, isShared, storageOf } from "./storages.js";
+import { locate } from "./volumes.js";
 
 /** PVE's `storage_info` of one storage. */
 function status(call: Call, storage: StorageState): Record<string, unknown> {
@@ -61,7 +62,18 @@ function formats(storage: StorageState): Record<string, unknown> {
 const INDEX =
   "content download-url file-restore import-metadata identity oci-registry-pull prunebackups rrd rrddata status upload";
 
+/** GET import-metadata: only appliances and their like tell of a whole VM. */
+function importMetadata(call: Call): unknown {
+  const volid = call.need("volume");
+  const { storage } = enabledStorage(call.state, call.need("storage"), call.node);
+  const full = volid.includes(":") ? volid : `${storage}:${volid}`;
+  const { parsed } = locate(call.state, full);
+  if (parsed.content !== "import") fail(`unable to use volume ${full} - content type needs to be 'import'`);
+  return { type: "vm", source: "ova", "create-args": {}, disks: {}, net: {}, warnings: [] };
+}
+
 export const storageCalls: Handlers = {
+  "GET /nodes/{node}/storage/{storage}/import-metadata": importMetadata,
   "GET /nodes/{node}/storage": list,
   "GET /nodes/{node}/storage/{storage}": () => INDEX.split(" ").map((subdir) => ({ subdir })),
   "GET /nodes/{node}/storage/{storage}/status": (call) => {

@@ -3,12 +3,12 @@ import type { Call, Handlers } from "../call.js";
 import { fail, refuse } from "../fault.js";
 import type { Volume } from "../state/model.js";
 import { contentTypes, enabledStorage, isShared, storageOf } from "./storages.js";
-import { locate, pathOf } from "./volumes.js";
+import { findVolume, locate, pathOf } from "./volumes.js";
 
 const EXTENSIONS: Readonly<Record<string, RegExp>> = {
   iso: /\.(iso|img)$/i,
   vztmpl: /\.tar(\.(gz|xz|zst|bz2))?$/i,
-  import: /\.(ova|ovf|qcow2|raw|vmdk)$/i,
+  import: /\.(ova|qcow2|raw|vmdk)$/i,
 };
 const FORMATS: Readonly<Record<string, string>> = { iso: "iso", vztmpl: "tgz" };
 const SIZE_UNKNOWN = 64 * 2 ** 20;
@@ -83,19 +83,36 @@ function download(call: Call): string {
   const found = enabledStorage(call.state, storage, call.node);
   if (!contentTypes(found).includes(content))
     fail(`storage '${storage}' is not configured for content-type '${content}'`);
-  const target = pathOf(locate(call.state, `${storage}:${content}/${name}`));
+  const volid = `${storage}:${content}/${name}`;
+  const target = pathOf(locate(call.state, volid));
   return call.task("download", name, function* (log) {
     log.line(`downloading ${url} to ${target}`);
+    if (findVolume(call.state, volid, call.node) !== undefined) fail(`refusing to override existing file '${target}'`);
     yield call.world.duration("download");
-    const { hostname, port } = new URL(url);
+    const { hostname, port, protocol } = new URL(url);
+    const shown = port === "" ? (protocol === "https:" ? "443" : "80") : port;
     if (hostname === "127.0.0.1" || hostname === "localhost")
-      fail(`download failed: Connecting to ${hostname}:${port === "" ? "80" : port}... failed: Connection refused.`);
+      fail(`download failed: Connecting to ${hostname}:${shown}... failed: Connection refused.`);
     place(call, { storage, content, name, size: SIZE_UNKNOWN });
     log.line(`download of '${url}' to '${target}' finished`);
+  });
+}
+
+/** POST oci-registry-pull: an image of a registry becomes a template. */
+function pull(call: Call): string {
+  const storage = call.need("storage");
+  const reference = call.need("reference");
+  const found = enabledStorage(call.state, storage, call.node);
+  if (!contentTypes(found).includes("vztmpl")) fail(`storage '${storage}' is not configured for content-type 'vztmpl'`);
+  const name = cleanName(`${call.text("filename") ?? reference.replace(/^.*\//, "").replace(":", "_")}.tar`);
+  return call.task("ociregistrypull", name, function* () {
+    yield call.world.duration("download");
+    place(call, { storage, content: "vztmpl", name, size: SIZE_UNKNOWN });
   });
 }
 
 export const transferCalls: Handlers = {
   "POST /nodes/{node}/storage/{storage}/upload": upload,
   "POST /nodes/{node}/storage/{storage}/download-url": download,
+  "POST /nodes/{node}/storage/{storage}/oci-registry-pull": pull,
 };
