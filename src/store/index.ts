@@ -13,6 +13,8 @@ import { MIGRATIONS } from "./migrations.js";
 import { openPostgresql } from "./postgres.js";
 import { restoreDatabase } from "./restore.js";
 import type { Restored } from "./restore.js";
+import { repositoriesOf } from "./repositories/index.js";
+import type { Repositories } from "./repositories/types.js";
 import { SqlResourceStore } from "./resource-store.js";
 import { SqlRevisionStore } from "./revision-store.js";
 import type { RevisionStore } from "./revision-store.js";
@@ -37,6 +39,9 @@ export interface Store {
   readonly state: StateStore;
   readonly revisions: RevisionStore;
   readonly history: History;
+  readonly lists: Repositories;
+  /** All of `work` in one transaction: any error takes it back whole. It may begin again, see Database. */
+  transaction<T>(work: (lists: Repositories) => Promise<T>): Promise<T>;
   /** The backup that was made before this opening migrated the schema. */
   readonly backupFile?: string;
   /** Ends what runs, then closes the connections. Closing twice is fine. */
@@ -107,5 +112,8 @@ function repositories(database: Database): Omit<Store, "close" | "backupFile"> {
     state: new SqlStateStore(database),
     revisions: new SqlRevisionStore(database),
     history: new SqlHistory(database),
+    lists: repositoriesOf(database),
+    transaction: (work) =>
+      database.write((tx) => work(repositoriesOf({ read: (inner) => inner(tx), write: (inner) => inner(tx) }))),
   };
 }

@@ -4,7 +4,7 @@ import { compareRefs, refKey } from "../model/ref.js";
 import type { Kind, Ref } from "../model/ref.js";
 import type { Inventory, Resource } from "../plan/types.js";
 import type { Database } from "./database.js";
-import { resources, vmidQuarantine } from "./entities/control.js";
+import { resourceLabels, resources, vmidQuarantine } from "./entities/control.js";
 import type { ResourceRow } from "./entities/control.js";
 import type { Stamps } from "./entities/table.js";
 import { storeError } from "./errors.js";
@@ -38,6 +38,7 @@ export class SqlResourceStore implements ResourceStore {
       await this.database.write(async (tx) => {
         await refuseTakenVmid(tx, resource);
         await insertMany(tx, resources, [toRow(resource)], { onConflict: "update" });
+        await writeLabels(tx, resource);
         await deleteIn(tx, vmidQuarantine, "vmid", [resource.vmid]);
       });
     } catch (error) {
@@ -60,6 +61,14 @@ export class SqlResourceStore implements ResourceStore {
       await insertMany(tx, vmidQuarantine, [held], { onConflict: "update" });
     });
   }
+}
+
+/** Once more as rows, to find by them. */
+async function writeLabels(tx: Tx, resource: Resource): Promise<void> {
+  const ref = refKey(resource.ref);
+  await deleteIn(tx, resourceLabels, "ref", [ref]);
+  const rows = Object.entries(resource.labels).map(([key, value]) => ({ ref, key, value }));
+  await insertMany(tx, resourceLabels, rows);
 }
 
 async function refuseTakenVmid(tx: Tx, resource: Resource): Promise<void> {

@@ -19,6 +19,7 @@ import { psql } from "./pg-dump.js";
 import { openPostgresql } from "./postgres.js";
 import type { PostgresqlSettings, SqliteSettings, StoreSettings } from "./settings.js";
 import { sqliteDataSource } from "./sqlite.js";
+import { continueNumbers } from "./rows.js";
 import { queryRows } from "./sql.js";
 
 /** What a restore did. */
@@ -245,16 +246,10 @@ async function loadRows(runner: QueryRunner, file: string): Promise<void> {
     rows.push(match[2]);
   }
   await flush();
-  await continueNumbers(runner);
-}
-
-/** Numbers that the database gives go on after those that were loaded. */
-async function continueNumbers(runner: QueryRunner): Promise<void> {
   const present = new Set(await ownTables(runner));
   const numbered = TABLES.filter((of) => Object.values(of.columns).some((column) => column.generated));
   for (const { name } of numbered.filter((of) => present.has(of.name))) {
-    const sequence = `pg_get_serial_sequence('"${name}"', 'id')`;
-    await runner.query(`SELECT setval(${sequence}, COALESCE(MAX(id), 1), MAX(id) IS NOT NULL) FROM "${name}"`);
+    await continueNumbers({ runner, provider: "postgresql" }, name);
   }
 }
 

@@ -56,6 +56,8 @@ export async function serialise(tx: Tx, what: string): Promise<void> {
 interface InsertOptions {
   /** What happens to a row whose primary key is there already; left out: DB_DUPLICATE. */
   readonly onConflict?: "update" | "nothing";
+  /** Rows have the numbers that the database would give. */
+  readonly withIds?: boolean;
 }
 
 /** Writes many rows with few statements. */
@@ -83,11 +85,11 @@ async function insertChunks<T>(
   records: readonly object[],
   options: InsertOptions,
 ): Promise<void> {
-  const columns = Object.entries(table.columns).filter(([, column]) => !column.generated);
+  const columns = Object.entries(table.columns).filter(([, column]) => options.withIds === true || !column.generated);
   const size = Math.min(MAX_ROWS, Math.floor(MAX_VARIABLES / columns.length));
   for (const chunk of chunks(records, size)) {
     const { sql, values } = insertStatement(tx, table, columns, chunk);
-    await tx.runner.query(`${sql}${conflictClause(columns, options)}`, values);
+    await tx.runner.query(`${sql}${conflictClause(table.name, columns, options)}`, values);
   }
 }
 
@@ -121,20 +123,28 @@ function insertStatement(
   return { sql: `INSERT INTO "${table.name}" (${names}) VALUES ${tuples.join(", ")}`, values: parameters.values };
 }
 
-function conflictClause(columns: readonly (readonly [string, Column])[], options: InsertOptions): string {
+/** updated_at only grows, also within one millisecond, so that it tells two states of a row apart. */
+function later(before: string, now: string): string {
+  return `CASE WHEN ${before} >= ${now} THEN ${before} + 1 ELSE ${now} END`;
+}
+
+function conflictClause(name: string, columns: readonly (readonly [string, Column])[], options: InsertOptions): string {
   if (options.onConflict === undefined) return "";
   const keys = columns.filter(([, column]) => column.primary).map(([, column]) => `"${column.name}"`);
   if (options.onConflict === "nothing") return ` ON CONFLICT (${keys.join(", ")}) DO NOTHING`;
   const set = columns
-    .filter(([property, column]) => !column.primary && property !== "createdAt")
+    .filter(([property, column]) => !column.primary && property !== "createdAt" && property !== "updatedAt")
     .map(([, column]) => `"${column.name}" = EXCLUDED."${column.name}"`);
+  set.push(`"updated_at" = ${later(`"${name}"."updated_at"`, 'EXCLUDED."updated_at"')}`);
   return ` ON CONFLICT (${keys.join(", ")}) DO UPDATE SET ${set.join(", ")}`;
 }
 
 /** Changes columns of the rows whose columns equal `key`; gives how many rows. An undefined value sets NULL. */
 export async function updateWhere<T>(tx: Tx, table: Table<T>, changes: Changes<T>, key: Partial<T>): Promise<number> {
   const parameters = new Parameters(tx.provider);
-  const set = equalities(table, { ...changes, updatedAt: tx.now }, parameters).join(", ");
+  // The transaction's time is a whole number of ours, no text of anybody's.
+  const stamp = `"updated_at" = ${later('"updated_at"', String(Math.trunc(tx.now)))}`;
+  const set = [...equalities(table, changes, parameters), stamp].join(", ");
   const where = equalities(table, key, parameters).join(" AND ");
   const result = await tx.runner.query(`UPDATE "${table.name}" SET ${set} WHERE ${where}`, parameters.values, true);
   return result.affected ?? 0;
@@ -202,4 +212,11 @@ export function* chunks<T>(items: readonly T[], size: number): Generator<readonl
 export function unstamped<T>(row: T & Stamps & { readonly observedHash?: string }): T {
   const { createdAt: _created, updatedAt: _updated, observedHash: _hash, ...record } = row;
   return record as unknown as T;
+}
+
+/** After rows came with numbers of their own the database's go on after them; SQLite does so by itself. */
+export async function continueNumbers(tx: Pick<Tx, "runner" | "provider">, table: string): Promise<void> {
+  if (tx.provider === "sqlite") return;
+  const sequence = `pg_get_serial_sequence('"${table}"', 'id')`;
+  await tx.runner.query(`SELECT setval(${sequence}, COALESCE(MAX(id), 1), MAX(id) IS NOT NULL) FROM "${table}"`);
 }

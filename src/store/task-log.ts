@@ -76,7 +76,7 @@ export class SqlTaskLog implements TaskLog {
           .where("t.own = :own AND t.status IN (:...open)", { own: true, open: ["planned", "running", "unknown"] })
           .orderBy("t.id"),
       );
-      return rows.map(toRecord);
+      return rows.map(toTaskRecord);
     });
   }
 
@@ -91,7 +91,7 @@ export class SqlTaskLog implements TaskLog {
         if (filter.limit !== undefined) q.limit(filter.limit);
         return q.orderBy("t.listedAt", "DESC").addOrderBy("t.id", "DESC");
       });
-      return rows.map(toRecord);
+      return rows.map(toTaskRecord);
     });
   }
 
@@ -185,7 +185,7 @@ async function change(tx: Tx, id: number, changes: Changes<StoredTask>): Promise
   if (changed === 0) throw new ProxmoorError("DB_NOT_FOUND", `There is no task ${id}`, { subject: `task ${id}` });
 }
 
-function toRecord(row: StoredTask): TaskRecord {
+export function toTaskRecord(row: StoredTask): TaskRecord {
   const { nodeId, logEntries, own: _own, listedAt: _at, createdAt: _created, updatedAt: _updated, ...rest } = row;
   return { ...rest, node: nodeId, log: logEntries };
 }
