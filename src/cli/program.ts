@@ -156,13 +156,18 @@ export function buildProgram(io: Io, done: (result: CommandResult) => void): Com
     .option("--request-log <file>", "append one JSON object a request")
     .option("--profile <name>", "the cluster it starts with: demo, conformance, empty", "demo")
     .option("--from-state [database]", "begin with the cluster that Proxmoor's database last saw (DATABASE_URL)")
-    .option("--seed <n>", "makes generated ids and addresses repeatable")
+    .option("--seed <n>", "makes generated ids and addresses repeatable, and what goes wrong by chance")
+    .option("--faults <file>", "misbehave by the rules in this YAML file (docs/guide/faults.md)")
+    .option("--fault <rule>", "misbehave by this rule, in YAML; repeatable", collect)
+    .option("--latency <ms>", "every answer takes so much longer")
+    .option("--jitter <ms>", "and up to so much more, by chance")
     .addHelpText(
       "after",
       examples(
         "proxmoor simulator > settings.sh &",
         "proxmoor simulator --listen 127.0.0.1:0 --state lab.json --request-log requests.jsonl",
         "proxmoor simulator --from-state file:./proxmoor.db",
+        "proxmoor simulator --latency 50 --jitter 20 --fault '{match: {task: qmstart}, count: 1, effect: {task: fail}}'",
       ),
     )
     .action(

@@ -2,6 +2,10 @@ import { HANDLERS } from "./calls.js";
 import { parseLogin, type Login } from "./auth/login.js";
 import { realClock, type SimulatorClock } from "./clock.js";
 import { ApiFault } from "./fault.js";
+import { Faults, type FaultControl } from "./faults/faults.js";
+import { EXPIRED } from "./faults/conditions.js";
+import { SkewedClock } from "./faults/skewed-clock.js";
+import { Api, type ApiCall, type Delivery } from "./http/api.js";
 import { dispatch } from "./http/dispatch.js";
 import { stateFrom, type ClusterRecord } from "./from-state.js";
 import { fingerprintOf, makeCertificate } from "./http/certificate.js";
@@ -21,6 +25,10 @@ import { World } from "./world.js";
 export { ManualClock, type SimulatorClock } from "./clock.js";
 export { ApiFault } from "./fault.js";
 export type { ClusterRecord, VolumeRecord } from "./from-state.js";
+export type { ActiveFault, FaultControl } from "./faults/faults.js";
+export { FaultRuleError, printPath, readFaults, type FaultComplaint } from "./faults/read.js";
+export type { FaultRule } from "./faults/rules.js";
+export type { ApiCall, Delivery } from "./http/api.js";
 export type { LoggedRequest } from "./http/log.js";
 export { StateFileError } from "./state/file.js";
 
@@ -38,7 +46,8 @@ export interface SimulatorOptions {
   readonly stateFile?: string;
   /** One JSON object a line. */
   readonly requestLog?: string;
-  readonly listen?: { readonly host?: string; readonly port?: number };
+  /** false: no port and no certificate; `exchange` is the only way in. */
+  readonly listen?: { readonly host?: string; readonly port?: number } | false;
   /** Milliseconds that the work of a task of this type takes, before `speed`. */
   readonly taskDuration?: (type: string) => number;
   /** How much faster than real time tasks, boots and uptimes run. */
@@ -72,6 +81,10 @@ export interface Simulator {
   settings(): Record<string, string>;
   /** Somebody else at the same cluster: `root@pam` by default. @throws ApiFault as PVE refuses */
   as(user?: string): Actor;
+  /** What goes wrong on purpose. */
+  readonly faults: FaultControl;
+  /** A request as if it came over the wire, without one: undefined where the connection is refused. */
+  exchange(call: ApiCall): Promise<Delivery> | undefined;
   /** A node that is offline answers nothing; its guests go on running. */
   setNodeOnline(node: string, online: boolean): void;
   stop(): Promise<void>;
@@ -109,42 +122,42 @@ interface Seeded {
 
 /** Starts a simulator that answers like PVE 9.2's API. @throws StateFileError, or the listen error */
 export async function createSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
-  const clock = options.clock ?? realClock;
+  const clock = new SkewedClock(options.clock ?? realClock);
   const profile = options.profile ?? "demo";
-  const host = options.listen?.host ?? "127.0.0.1";
+  const listen = options.listen ?? {};
+  const host = listen === false ? "" : (listen.host ?? "127.0.0.1");
   const saved = options.stateFile === undefined ? undefined : loadState(options.stateFile);
   const seeded = saved === undefined ? seed(options, clock) : reopen(saved.state);
-  const certificate = saved?.certificate ?? (await makeCertificate(host, clock.now()));
+  const certificate =
+    saved?.certificate ?? (listen === false ? { key: "", cert: "" } : await makeCertificate(host, clock.now()));
   const file =
     options.stateFile === undefined ? undefined : new StateFile(options.stateFile, certificate, () => seeded.state);
-  const fast = profile === "conformance";
-  const world = new World(seeded.state, {
-    clock,
-    speed: options.speed ?? (fast ? CONFORMANCE_SPEED : 1),
-    taskDuration: options.taskDuration ?? ((type) => (fast ? 0 : (DURATIONS[type] ?? DEFAULT_DURATION))),
-    onChange: () => file?.touch(),
-  });
-  world.tasks.abandon();
+  const world = worldOf(seeded.state, options, { clock, changed: () => file?.touch() });
   const routes: Routes = new Routes({ ...HANDLERS, ...executeCalls(() => routes) }, MORE_SHAPES);
   const log = new RequestLog(options.requestLog);
-  const authDelay = options.authDelay ?? (fast ? 20 : 3000);
-  const server = new ApiServer({ world, routes, certificate, log, authDelay });
-  const port = await server.listen(host, options.listen?.port ?? 0);
+  const root = actor(world, routes, parseLogin("root@pam", "inside"));
+  const faults = new Faults({ world, clock, seed: options.seed ?? 1, callAsRoot: (...call) => root.call(...call) });
+  const api = new Api({ world, routes, log, faults, authDelay: options.authDelay ?? (isFast(profile) ? 20 : 3000) });
+  const server =
+    listen === false ? undefined : new ApiServer({ api, conditions: faults.conditions, clock, certificate });
+  const port = listen === false ? 0 : await server?.listen(host, listen.port ?? 0);
   file?.touch();
-  const url = `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
-  const fingerprint = fingerprintOf(certificate);
+  const url = listen === false ? "https://simulator.invalid" : `https://${bracketed(host)}:${port}`;
+  const fingerprint = listen === false ? "" : fingerprintOf(certificate);
   return {
     url,
     fingerprint,
     caPem: certificate.cert,
     credentials: seeded.credentials,
     requests: log.entries,
+    faults,
     settings: () => ({
       PROXMOX_VE_ENDPOINT: url,
       PROXMOX_VE_API_TOKEN: seeded.credentials.token,
       PROXMOX_VE_FINGERPRINT: fingerprint,
     }),
     as: (user = "root@pam") => actor(world, routes, parseLogin(user, "inside")),
+    exchange: (call) => (faults.conditions.isDown ? undefined : api.serve(call)),
     setNodeOnline(node, online) {
       const found = world.node(node);
       if (found === undefined) throw new ApiFault(500, `no such cluster node '${node}'`);
@@ -152,12 +165,41 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
       world.changed();
     },
     async stop() {
+      faults.clear();
       world.tasks.halt();
-      await server.close();
+      await server?.close();
       file?.close();
       await log.close();
     },
   };
+}
+
+const isFast = (profile: SimulatorProfile): boolean => profile === "conformance";
+
+const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);
+
+function worldOf(
+  state: State,
+  { profile = "demo", speed, taskDuration }: SimulatorOptions,
+  { clock, changed }: { clock: SimulatorClock; changed: () => void },
+): World {
+  const fast = isFast(profile);
+  const world = new World(state, {
+    clock,
+    speed: speed ?? (fast ? CONFORMANCE_SPEED : 1),
+    taskDuration: taskDuration ?? ((type) => (fast ? 0 : (DURATIONS[type] ?? DEFAULT_DURATION))),
+    onChange: changed,
+  });
+  world.tasks.abandon();
+  // what an earlier simulator's faults left in the state file
+  delete state.access.withheld;
+  for (const node of Object.values(state.nodes)) {
+    if (node.away === true) node.online = true;
+    delete node.away;
+  }
+  const tokens = Object.values(state.access.users).flatMap((user) => Object.values(user.tokens));
+  for (const token of tokens) if (token.expire === EXPIRED) token.expire = 0;
+  return world;
 }
 
 function seed({ profile = "demo", seed: seedNumber = 1, from }: SimulatorOptions, clock: SimulatorClock): Seeded {

@@ -25,6 +25,9 @@ export class World {
   readonly locks = new Locks();
   readonly tasks: TaskRunner;
   readonly speed: number;
+  /** Storages that are full or slow (milliseconds a volume that is made there), by id. */
+  readonly storageFaults = new Map<string, { readonly full: boolean; readonly slow: number }>();
+  private owed = 0;
   private digests = new WeakMap<Guest, string>();
 
   constructor(
@@ -115,6 +118,26 @@ export class World {
   guestLock(kind: GuestKind, vmid: number, wait = 10_000): { lock: string; wait: number; text: string } {
     const lock = this.lockKey(kind, vmid);
     return { lock, wait, text: lockText(lock) };
+  }
+
+  /** PVE's words where a guest's lock was waited for in vain. */
+  lockText(kind: GuestKind, vmid: number): string {
+    return lockText(this.lockKey(kind, vmid));
+  }
+
+  /** Space is wanted on a storage: refused on a full one, and a slow one holds up the task that asks. */
+  claimSpace(storage: string, bytes: number): void {
+    const fault = this.storageFaults.get(storage);
+    if (fault === undefined) return;
+    if (fault.full) fail(`unable to create image: not enough free space (0 < ${bytes})`);
+    this.owed += fault.slow;
+  }
+
+  /** Milliseconds that the work just done has to wait for slow storages. */
+  takeOwed(): number {
+    const { owed } = this;
+    this.owed = 0;
+    return owed;
   }
 
   mac(): string {

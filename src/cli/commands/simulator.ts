@@ -10,6 +10,7 @@ import { recordOfStore } from "../cluster-record.js";
 import { openSession } from "../compose.js";
 import type { CommandResult, Io } from "../io.js";
 import { numberOf } from "../look.js";
+import { faultRules } from "./simulator-faults.js";
 
 export interface SimulatorCommandOptions {
   readonly listen: string;
@@ -19,6 +20,10 @@ export interface SimulatorCommandOptions {
   readonly seed?: string;
   /** A database's URL; true for the configured one. */
   readonly fromState?: string | true;
+  readonly faults?: string;
+  readonly fault?: readonly string[];
+  readonly latency?: string;
+  readonly jitter?: string;
 }
 
 const PROFILES = ["demo", "conformance", "empty"] as const;
@@ -31,17 +36,21 @@ export async function simulator(options: SimulatorCommandOptions, io: Io): Promi
       remedy: `Profiles are ${PROFILES.join(", ")}.`,
     });
   const from = options.fromState === undefined ? undefined : await readState(options.fromState, io);
-  const server = await start({
+  const rules = await faultRules(options);
+  const listen = addressOf(options.listen);
+  const server = await start(listen, {
     profile,
     ...(from && { from }),
-    listen: addressOf(options.listen),
+    listen,
     ...(options.seed !== undefined && { seed: numberOf(options.seed, "--seed", 0) }),
     ...(options.state !== undefined && { stateFile: options.state }),
     ...(options.requestLog !== undefined && { requestLog: options.requestLog }),
   });
+  if (rules.length > 0) server.faults.add(rules);
   for (const [name, value] of Object.entries(server.settings())) io.out(`export ${name}='${value}'\n`);
   const of = from === undefined ? `profile ${profile}` : `${from.nodes.length} nodes, ${from.guests.length} guests`;
   io.err(`PVE's API is simulated at ${server.url} (${of}); Ctrl-C ends it.\n`);
+  if (rules.length > 0) io.err(`It misbehaves by ${rules.length} ${rules.length === 1 ? "rule" : "rules"}.\n`);
   await new Promise<void>((resolve) => {
     if (io.signal.aborted) resolve();
     else io.signal.addEventListener("abort", () => resolve(), { once: true });
@@ -64,7 +73,7 @@ async function readState(database: string | true, io: Io): Promise<ClusterRecord
   }
 }
 
-async function start(options: SimulatorOptions): Promise<Simulator> {
+async function start(listen: ReturnType<typeof addressOf>, options: SimulatorOptions): Promise<Simulator> {
   try {
     return await createSimulator(options);
   } catch (error) {
@@ -73,8 +82,7 @@ async function start(options: SimulatorOptions): Promise<Simulator> {
         cause: error,
         remedy: "Name another file with --state; a damaged one can be removed, the cluster in it is then lost.",
       });
-    const { host, port } = options.listen ?? {};
-    throw new ProxmoorError("SERVER_LISTEN", `can't listen on ${host ?? ""}:${port ?? ""}: ${messageOf(error)}`, {
+    throw new ProxmoorError("SERVER_LISTEN", `can't listen on ${listen.host}:${listen.port}: ${messageOf(error)}`, {
       cause: error,
       remedy: "Choose another address with --listen; port 0 takes any free one.",
     });

@@ -34,6 +34,7 @@ function privilegesOf(state: State, who: string, path: string): Privileges {
   const out = new Map<string, boolean>();
   for (const [role, propagate] of roles)
     for (const name of rolePrivileges(state.access, role) ?? []) out.set(name, propagate || (out.get(name) ?? false));
+  for (const name of state.access.withheld ?? []) out.delete(name);
   return out;
 }
 

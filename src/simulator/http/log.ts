@@ -3,16 +3,24 @@ import type { Params } from "../table/check.js";
 
 /** One request as the log has it; secrets are masked. */
 export interface LoggedRequest {
-  /** UTC, ISO 8601. */
+  /** When it arrived: UTC, ISO 8601. */
   readonly time: string;
+  /** Places in one count of arrivals and answers: what was answered before something else arrived is known by these. */
+  readonly arrived: number;
+  readonly answered: number;
   readonly method: string;
   /** From the root, without the query. */
   readonly path: string;
   readonly params: Readonly<Record<string, string | readonly string[]>>;
   /** With the token; empty when nobody was logged in. */
   readonly user: string;
+  /** 0 where the connection ended before the request was taken. */
   readonly status: number;
   readonly ms: number;
+  /** The faults that struck. */
+  readonly faults?: readonly string[];
+  /** The connection ended before the whole answer was out. */
+  readonly cut?: true;
 }
 
 const SECRET = /password|secret|sshkeys|ssh-public-keys|ticket|^keys?$|apitoken|^otp$|input-data/i;
@@ -27,10 +35,16 @@ export function maskParams(params: Params): LoggedRequest["params"] {
 /** Keeps the last requests for tests and writes all of them as JSON lines to a file, in batches. */
 export class RequestLog {
   readonly entries: LoggedRequest[] = [];
+  private count = 0;
   private waiting = "";
   private writing = false;
 
   constructor(private readonly file: string | undefined) {}
+
+  /** The next place in the count of arrivals and answers. */
+  next(): number {
+    return ++this.count;
+  }
 
   add(entry: LoggedRequest): void {
     this.entries.push(entry);

@@ -35,6 +35,8 @@ export interface NodeState {
   readonly cpus: number;
   readonly memory: number;
   online: boolean;
+  /** Offline by a fault, until it is taken away. */
+  away?: true | undefined;
   bootedAt: number;
   network: Record<string, unknown>[];
   /** What is in force while `network` has changes that wait for a reload. */
@@ -152,6 +154,8 @@ export interface AccessState {
   groups: Record<string, { comment?: string | undefined }>;
   /** Roles that somebody made; PVE's own are in the code. */
   roles: Record<string, string[]>;
+  /** Privileges that a fault has taken away from everybody but root. */
+  withheld?: string[] | undefined;
   acl: AclEntry[];
   realms: Record<string, Realm>;
 }

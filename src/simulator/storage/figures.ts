@@ -16,5 +16,6 @@ export function storageFigures(
   let used = others;
   for (const volume of world.state.volumes)
     if (volume.storage === storage.storage && (shared || volume.node === node)) used += volume.used;
+  if (world.storageFaults.get(storage.storage)?.full === true) used = total;
   return { total, used: Math.min(used, total), avail: Math.max(0, total - used) };
 }

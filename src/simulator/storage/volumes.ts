@@ -52,6 +52,7 @@ export interface NewVolume {
 /** PVE's `vdisk_alloc`: a new volume and its id. */
 export function allocate(world: World, wanted: NewVolume): Volume {
   const storage = storageOf(world.state, wanted.storage);
+  world.claimSpace(wanted.storage, wanted.size);
   const name = wanted.name ?? freeName(world.state, storage, wanted);
   const volname = isFileStorage(storage.type) ? `${wanted.vmid}/${name}` : name;
   parseVolname(storage.type, volname);

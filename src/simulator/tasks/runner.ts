@@ -14,6 +14,18 @@ export interface TaskHost {
   seconds(): number;
   after(ms: number, action: () => void): () => void;
   changed(): void;
+  /** Milliseconds that slow storages hold up the work just done. */
+  takeOwed(): number;
+}
+
+/** What befalls a task on purpose. */
+export interface TaskFault {
+  /** Milliseconds that it takes longer. */
+  readonly delay?: number;
+  readonly how?: "fail" | "hang" | "warn" | "vanish";
+  readonly text?: string;
+  /** Fails after its work is done. */
+  readonly done?: boolean;
 }
 
 /** What a task waits for: milliseconds of simulated time, or a lock that it then holds to its end. */
@@ -49,6 +61,9 @@ interface Active {
   readonly work: Work;
   readonly locks: string[];
   cancel: () => void;
+  readonly fault: TaskFault;
+  /** Still to wait for, or to hang at, before the work begins to tell. */
+  held?: "delay" | "hang" | undefined;
 }
 
 /** PVE keeps some 1000 to 2000 ended tasks of a node. */
@@ -58,6 +73,9 @@ const KEPT = 1500;
 export class TaskRunner {
   private readonly active = new Map<string, Active>();
   private readonly known = new Map<string, Task>();
+  private readonly hung = new Set<() => void>();
+  /** Asked before a task begins. */
+  faultOf: (plan: TaskPlan) => TaskFault | undefined = () => undefined;
 
   constructor(private readonly world: TaskHost) {
     for (const task of world.state.tasks) this.known.set(task.upid, task);
@@ -91,10 +109,20 @@ export class TaskRunner {
         task.log.push(`WARN: ${text}`);
       },
     };
-    const active: Active = { task, work: plan.work(log), locks: [], cancel: () => undefined };
+    const fault = this.faultOf(plan) ?? {};
+    if (fault.how === "warn") log.warn(fault.text ?? "something is not as it should be");
+    const active: Active = {
+      task,
+      work: plan.work(log),
+      locks: [],
+      cancel: () => undefined,
+      fault,
+      held: heldBy(fault),
+    };
     this.active.set(upid, active);
     this.world.changed();
-    this.step(active, () => (warnings > 0 ? `WARNINGS: ${warnings}` : "OK"));
+    if (fault.how === "fail" && fault.done !== true) this.fail(active);
+    else this.step(active, () => (warnings > 0 ? `WARNINGS: ${warnings}` : "OK"));
     return upid;
   }
 
@@ -120,6 +148,11 @@ export class TaskRunner {
       }
   }
 
+  /** What hangs goes on. */
+  resumeHung(): void {
+    for (const resume of [...this.hung]) resume();
+  }
+
   /** Stops all timers; nothing is written to the logs. */
   halt(): void {
     for (const active of this.active.values()) active.cancel();
@@ -133,6 +166,7 @@ export class TaskRunner {
   private step(active: Active, verdict: () => string): void {
     for (;;) {
       let next: IteratorResult<Pause, void>;
+      this.world.takeOwed();
       try {
         next = active.work.next();
       } catch (error) {
@@ -140,13 +174,44 @@ export class TaskRunner {
         this.end(active, text, `TASK ERROR: ${text}`);
         return;
       }
-      if (next.done === true) {
-        const status = verdict();
-        this.end(active, status, `TASK ${status}`);
-        return;
-      }
-      if (this.pause(active, next.value, verdict)) return;
+      const owed = this.world.takeOwed();
+      if (this.hold(active, { next, owed }, verdict)) return;
+      if (next.done === true) return this.finish(active, verdict);
+      if (this.pause(active, typeof next.value === "number" ? next.value + owed : next.value, verdict)) return;
     }
+  }
+
+  private fail(active: Active): void {
+    const text = active.fault.text ?? "command failed: exit code 1";
+    this.end(active, text, `TASK ERROR: ${text}`);
+  }
+
+  /** Where the work first takes time (its locks are held by then), or else at its end. @returns whether it stops here */
+  private hold(
+    active: Active,
+    { next, owed }: { next: IteratorResult<Pause, void>; owed: number },
+    verdict: () => string,
+  ): boolean {
+    const { held, fault } = active;
+    if (held === undefined || (next.done !== true && typeof next.value !== "number")) return false;
+    active.held = undefined;
+    const goOn = (): void => {
+      this.hung.delete(goOn);
+      if (next.done === true) this.finish(active, verdict);
+      else if (typeof next.value === "number" && !this.pause(active, next.value + owed, verdict))
+        this.step(active, verdict);
+    };
+    if (held === "hang") {
+      this.hung.add(goOn);
+      active.cancel = () => void this.hung.delete(goOn);
+    } else active.cancel = this.world.clock.after(fault.delay ?? 0, goOn);
+    return true;
+  }
+
+  private finish(active: Active, verdict: () => string): void {
+    if (active.fault.how === "fail") return this.fail(active);
+    const status = verdict();
+    this.end(active, status, `TASK ${status}`);
   }
 
   /** @returns false when there is nothing to wait for. */
@@ -189,6 +254,7 @@ export class TaskRunner {
     if (lastLine !== undefined) task.log.push(lastLine);
     this.active.delete(task.upid);
     for (const lock of active.locks) this.world.locks.release(lock);
+    if (active.fault.how === "vanish") this.forget(task);
     this.forgetOld(task.node);
     this.world.changed();
   }
@@ -197,11 +263,19 @@ export class TaskRunner {
     const { tasks } = this.world.state;
     if (tasks.length < KEPT * 2) return;
     const ended = tasks.filter((task) => task.node === node && task.status !== undefined);
-    for (const task of ended.slice(0, Math.max(0, ended.length - KEPT))) {
-      tasks.splice(tasks.indexOf(task), 1);
-      this.known.delete(task.upid);
-    }
+    for (const task of ended.slice(0, Math.max(0, ended.length - KEPT))) this.forget(task);
   }
+
+  private forget(task: Task): void {
+    const { tasks } = this.world.state;
+    tasks.splice(tasks.indexOf(task), 1);
+    this.known.delete(task.upid);
+  }
+}
+
+function heldBy(fault: TaskFault): Active["held"] {
+  if (fault.how === "hang") return "hang";
+  return (fault.delay ?? 0) > 0 ? "delay" : undefined;
 }
 
 const combine =

@@ -54,6 +54,7 @@ function resize(call: Call): string {
   if (size === volume.size) fail("disk is already at specified size");
   return call.task("resize", guest.vmid, function* (log) {
     yield world.guestLock("lxc", guest.vmid);
+    world.claimSpace(storage.storage, size - volume.size);
     yield world.duration("resize");
     volume.size = size;
     log.line("Image resized.");

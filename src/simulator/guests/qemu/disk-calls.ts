@@ -40,6 +40,7 @@ function resize(call: Call): string {
     const size = newSize(volume.size, wanted);
     if (size < volume.size) fail("shrinking disks is not supported");
     if (size === volume.size) return;
+    world.claimSpace(storage.storage, size - volume.size);
     yield world.duration("resize");
     volume.size = size;
     log.line("Image resized.");
