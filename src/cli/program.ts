@@ -62,15 +62,23 @@ export function buildProgram(io: Io, done: (result: CommandResult) => void): Com
   runOptions(planOptions(manifestOptions(connection(program.command("apply")))))
     .description("Make the cluster as the manifests say: exit 0 converged, 1 not converged, 2 nothing was changed.")
     .option("--dry-run", "show the plan and its steps, change nothing")
+    .option("--rehearse", "run it on a copy of the cluster and show what would happen, change nothing")
     .addHelpText(
       "after",
       examples(
         "proxmoor apply -f manifests/",
+        "proxmoor apply -f manifests/ --rehearse",
         "proxmoor apply -f manifests/ --prune --yes",
         "proxmoor apply -f web.yaml --adopt --dry-run",
       ),
     )
-    .action(finish(async (options: ApplyCommandOptions) => (await import("./commands/apply.js")).apply(options, io)));
+    .action(
+      finish(async (options: ApplyCommandOptions) =>
+        options.rehearse === true
+          ? (await import("./commands/rehearse.js")).rehearse(options, io)
+          : (await import("./commands/apply.js")).apply(options, io),
+      ),
+    );
 
   runOptions(manifestOptions(connection(program.command("delete"))))
     .description("Delete guests that Proxmoor made or adopted, by name or as manifests name them.")

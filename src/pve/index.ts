@@ -7,10 +7,12 @@ import { sameRaw } from "./codec/same-raw.js";
 import { PveReader } from "./reader.js";
 import { PveSender } from "./sender.js";
 import type { PveDeps, PveSettings } from "./settings.js";
+import { survey, type Survey, type SurveyPlan } from "./survey.js";
 import { PveTasks } from "./tasks.js";
 import { record, textOf } from "./wire.js";
 
 export type { PveDeps, PveSettings } from "./settings.js";
+export type { Survey } from "./survey.js";
 
 /** Everything the program needs of a PVE cluster, over one set of connections to one of its nodes. */
 export interface Pve {
@@ -19,6 +21,8 @@ export interface Pve {
   readonly tasks: TaskReader;
   /** PVE's version as the contacted node gives it: `9.2.11`, release `9.2`. */
   version(signal?: AbortSignal): Promise<{ readonly version: string; readonly release: string }>;
+  /** What a copy of the cluster needs besides a look at it. */
+  survey(plan: SurveyPlan, signal?: AbortSignal): Promise<Survey>;
   readonly sameRaw: PlanPolicy["sameRaw"];
   /** Ends all connections. */
   close(): Promise<void>;
@@ -40,6 +44,7 @@ export function createPve(settings: PveSettings, deps: PveDeps = {}): Pve {
       const data = record(await client.get("/version", {}, { signal }), "/version");
       return { version: textOf(data["version"]) ?? "unknown", release: textOf(data["release"]) ?? "unknown" };
     },
+    survey: (plan, signal) => survey(client, plan, signal),
     sameRaw,
     close: () => client.close(),
   };

@@ -1,7 +1,8 @@
 import { drive, isCloudInit, isDriveKey, isUnusedKey } from "./guests/qemu/drives.js";
 import { isNetKey, parseNet } from "./guests/qemu/nets.js";
 import { isMountKey, mountKind, parseMount } from "./guests/lxc/mounts.js";
-import { addGuest, addNode, addStorage, bridge, emptyState, type Seeding } from "./profiles/base.js";
+import { parseLogin } from "./auth/login.js";
+import { addAcl, addGuest, addNode, addStorage, addUser, bridge, emptyState, type Seeding } from "./profiles/base.js";
 import type { Guest, State, StorageState, Volume } from "./state/model.js";
 import { isFileStorage, parseVolname, splitVolid } from "./storage/names.js";
 import { parseSize } from "./storage/sizes.js";
@@ -15,8 +16,8 @@ export interface ClusterRecord {
   readonly guests: readonly GuestRecord[];
   /** What the guests' configurations do not name: ISO images, templates, disks without an owner. */
   readonly volumes?: readonly VolumeRecord[];
-  /** The datacenter's options that are known (`mac_prefix`, `next-id`). */
-  readonly options?: Readonly<Record<string, string>>;
+  /** The only log-in, with just these privileges, instead of the simulator's own. */
+  readonly login?: LoginRecord;
 }
 
 interface NodeRecord {
@@ -28,6 +29,15 @@ interface NodeRecord {
   readonly uptime?: number;
   /** The bridges; left out: those that guests of the cluster name. */
   readonly bridges?: readonly string[];
+}
+
+interface LoginRecord {
+  /** `root@pam`, or with a token `ops@pve!main`. */
+  readonly name: string;
+  /** The token's, or the password. */
+  readonly secret: string;
+  /** Path → privilege → whether it holds below that path too. */
+  readonly privileges: Readonly<Record<string, Readonly<Record<string, boolean>>>>;
 }
 
 interface StorageRecord {
@@ -61,7 +71,7 @@ interface GuestRecord {
   readonly memory?: number;
 }
 
-export interface VolumeRecord {
+interface VolumeRecord {
   readonly volid: string;
   /** Where it was seen; without meaning on a shared storage. */
   readonly node: string;
@@ -85,7 +95,6 @@ const CLOUD_INIT_SIZE = 4 * MIB;
 export function stateFrom(record: ClusterRecord, seeding: Seeding): State {
   const state = emptyState(seeding);
   if (record.nodes.length > 1 || record.name !== undefined) state.cluster.name = record.name ?? "copy";
-  Object.assign(state.cluster.options, record.options);
   addNodes(state, seeding, record);
   for (const storage of record.storages) copyStorage(state, storage, record.nodes.length);
   for (const guest of record.guests) copyGuest(state, seeding, guest);
@@ -95,7 +104,23 @@ export function stateFrom(record: ClusterRecord, seeding: Seeding): State {
   for (const seen of record.volumes ?? []) keepSeen(state, volumes, seen, seeding);
   state.volumes = [...volumes.values()];
   for (const storage of record.storages) share(state, storage);
+  if (record.login !== undefined) copyLogin(state, record.login);
   return state;
+}
+
+/** A user that holds what was seen: a role of its own for each path. The token is given the user's rights whole. */
+function copyLogin(state: State, { name, secret, privileges }: LoginRecord): void {
+  const { userid, tokenid } = parseLogin(name, "token");
+  const tokens = tokenid === undefined ? {} : { [tokenid]: { secret, privsep: false } };
+  addUser(state, { userid, password: tokenid === undefined ? secret : undefined, tokens });
+  for (const [index, [path, held]] of Object.entries(privileges).entries())
+    for (const propagate of [true, false]) {
+      const names = Object.keys(held).filter((privilege) => held[privilege] === propagate);
+      if (names.length === 0) continue;
+      const roleid = `Copied-${index}${propagate ? "" : "-here"}`;
+      state.access.roles[roleid] = names;
+      addAcl(state, { path, type: "user", ugid: userid, roleid, propagate });
+    }
 }
 
 /** A node that does not answer comes last: the first one is the one that calls without a node in their path get. */

@@ -24,7 +24,7 @@ import { World } from "./world.js";
 
 export { ManualClock, type SimulatorClock } from "./clock.js";
 export { ApiFault } from "./fault.js";
-export type { ClusterRecord, VolumeRecord } from "./from-state.js";
+export type { ClusterRecord } from "./from-state.js";
 export type { ActiveFault, FaultControl } from "./faults/faults.js";
 export { FaultRuleError, printPath, readFaults, type FaultComplaint } from "./faults/read.js";
 export type { FaultRule } from "./faults/rules.js";
@@ -214,7 +214,8 @@ function seed({ profile = "demo", seed: seedNumber = 1, from }: SimulatorOptions
   function made(): Made {
     if (from === undefined) return (profile === "demo" ? demoProfile : emptyProfile)(seeding, random);
     const copy = stateFrom(from, seeding);
-    return { state: copy, ...addUsers(copy, random) };
+    if (from.login === undefined) return { state: copy, ...addUsers(copy, random) };
+    return { state: copy, token: `${from.login.name}=${from.login.secret}`, readOnlyToken: "", rootPassword: "" };
   }
 }
 

@@ -26,6 +26,7 @@ export interface RunOptions extends GlobalOptions {
 
 export interface ApplyCommandOptions extends RunOptions, ManifestOptions, PlanOptions {
   readonly dryRun?: boolean;
+  readonly rehearse?: boolean;
 }
 
 /** `proxmoor apply`: 0 converged, 1 not converged, 2 (thrown) nothing was changed. */
@@ -95,11 +96,13 @@ export interface CarryOut {
   readonly run: ApplyOptions;
   readonly view: ProgressView;
   readonly dryRun?: boolean;
+  /** On a copy of the cluster: tells the tasks before the ending. */
+  readonly rehearsal?: () => Promise<void>;
 }
 
 /** Shows the plan, asks, runs it, looks again and tells how it came out. */
 export async function carryOut(
-  { planned, session, options, run, view, dryRun }: CarryOut,
+  { planned, session, options, run, view, dryRun, rehearsal }: CarryOut,
   io: Io,
 ): Promise<CommandResult> {
   const { plan, observed, policy } = planned;
@@ -131,6 +134,7 @@ export async function carryOut(
   view.end();
   if (!result.interrupted && hasChanges(plan)) await look(session);
   const took = session.clock.now() - started;
+  await rehearsal?.();
   const converged = [...result.outcomes.values()].every((outcome) => outcome.result === "done");
   if (isJson)
     io.out(
