@@ -69,7 +69,7 @@ const EXPECTED = `# the guests, also those of the silent node
 
 # bridges that guests name, volumes that configurations name, and what the storage said is taken
 > GET /nodes/b/network/vmbr7
-{"type":"bridge","autostart":1,"bridge_fd":"0","bridge_ports":"","bridge_stp":"off","families":["inet"],"method6":"manual","priority":4,"method":"manual"}
+{"type":"bridge","active":1,"autostart":1,"bridge_fd":"0","bridge_ports":"","bridge_stp":"off","families":["inet"],"method6":"manual","priority":4,"method":"manual"}
 > GET /nodes/b/storage/fast/content vmid=100
 - {"volid":"fast:base-900-disk-0/vm-100-disk-0","content":"images","format":"raw","size":21474836480,"ctime":1767139200,"used":21474836480,"parent":"base-900-disk-0","vmid":100}
 > GET /nodes/b/storage/fast/status

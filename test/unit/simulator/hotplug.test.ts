@@ -60,6 +60,31 @@ describe("simulator: changes of a running VM", () => {
     expect(await after({ name: "again" }, ["cores"])).to.deep.equal(["cores: 3 -> (nothing)"]);
   });
 
+  it("a disk of the boot order can't be unplugged; the wish stays", async () => {
+    const error: unknown = await after({ delete: "scsi0" }, []).catch((reason: unknown) => reason);
+    expect(error).to.deep.include({
+      status: 400,
+      errors: { scsi0: "hotplug problem - can't unplug bootdisk 'scsi0'\n" },
+    });
+    expect(await after({ name: "same" }, ["scsi0"])).to.deep.equal([
+      "scsi0: local-lvm:vm-100-disk-0,iothread=1,size=32G -> (deleted)",
+    ]);
+  });
+
+  it("memory hotplug asks for NUMA at the start, and adds whole DIMMs", async () => {
+    const start = async (): Promise<string> => {
+      const upid = String(await root.call("POST", "/nodes/pve1/qemu/100/status/start"));
+      const task = await root.call("GET", `/nodes/pve1/tasks/${encodeURIComponent(upid)}/status`);
+      return (task as { exitstatus: string }).exitstatus;
+    };
+    await root.call("POST", "/nodes/pve1/qemu/100/status/stop");
+    await root.call("PUT", "/nodes/pve1/qemu/100/config", { hotplug: "memory,network,disk", memory: 1024 });
+    expect(await start()).to.equal("NUMA needs to be enabled for memory hotplug");
+    await root.call("PUT", "/nodes/pve1/qemu/100/config", { numa: 1 });
+    expect(await start()).to.equal("OK");
+    expect(await after({ memory: 2100 }, ["memory"])).to.deep.equal(["memory: 2560 -> (nothing)"]);
+  });
+
   it("a deletion that can't be done live waits", async () => {
     expect(await after({ delete: "cores" }, ["cores"])).to.deep.equal(["cores: 2 -> (deleted)"]);
   });

@@ -1,7 +1,7 @@
 import type { Call } from "../../call.js";
 import { fail, refuse } from "../../fault.js";
 import { checkVolumeAccess } from "../../storage/access.js";
-import { parseSize, formatSize, humanSize } from "../../storage/sizes.js";
+import { formatSize, humanSize } from "../../storage/sizes.js";
 import { diskFormats, enabledStorage, requireImages } from "../../storage/storages.js";
 import { allocate, findVolume, locate, pathOf } from "../../storage/volumes.js";
 import type { TaskLog } from "../../tasks/runner.js";
@@ -258,6 +258,3 @@ export function logCopy(log: TaskLog, size: number): void {
   log.line(`transferred 0.0 B of ${humanSize(size)} (0.00%)`);
   log.line(`transferred ${humanSize(size)} of ${humanSize(size)} (100.00%)`);
 }
-
-/** Bytes that a drive's config entry speaks of. */
-export const driveSize = (key: string, value: string): number => parseSize(drive(key, value)["size"] ?? "") ?? 0;

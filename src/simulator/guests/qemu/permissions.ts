@@ -55,22 +55,24 @@ export function checkKeys(call: Call, scope: Scope, keys: readonly string[]): vo
   }
 }
 
-/** Devices of the host: what only root may pass through, by value. */
+/** Devices of the host: what only root may pass through, by value; `verb` is PVE's word for serial ports. */
 export function checkDevice(call: Call, scope: Scope, key: string, value: string, verb = "set"): void {
   if (isRoot(call.login)) return;
   if (/^serial\d+$/.test(key)) {
     if (value === "socket") checkVm(call, scope, ["VM.Config.HWType"]);
     else fail(`only root can ${verb} '${key}' config for real devices`);
-  } else if (/^usb\d+$/.test(key)) checkUsb(call, scope, key, value, verb);
+  } else if (/^usb\d+$/.test(key)) checkUsb(call, scope, key, value);
   else if (/^hostpci\d+$/.test(key)) checkPci(call, scope, key, value);
+  else if (key === "rng0" && partsOf(value, "pve-qm-rng")["source"] === "/dev/hwrng")
+    call.require("/mapping/hwrng", ["Mapping.Use"]);
 }
 
-function checkUsb(call: Call, scope: Scope, key: string, value: string, verb: string): void {
+function checkUsb(call: Call, scope: Scope, key: string, value: string): void {
   const usb = partsOf(value, "usb");
   const mapping = usb["mapping"];
   checkVm(call, scope, ["VM.Config.HWType"]);
   if (mapping !== undefined) call.require(`/mapping/usb/${mapping}`, ["Mapping.Use"]);
-  else if (!/^spice$/i.test(usb["host"] ?? "")) fail(`only root can ${verb} '${key}' config for real devices`);
+  else if (!/^spice$/i.test(usb["host"] ?? "")) fail(`only root can set '${key}' config for real devices`);
 }
 
 function checkPci(call: Call, scope: Scope, key: string, value: string): void {

@@ -233,7 +233,9 @@ function setKey(call: Call, guest: Guest, { key, value, change, log }: Setting):
     guest.config[key] = value;
   } else if (key === "description") setDescription(guest, value);
   else {
-    checkDevice(call, scope, key, value, guest.config[key] === undefined ? "set" : "modify");
+    const before = guest.config[key];
+    if (before !== undefined) checkDevice(call, scope, key, before, "modify");
+    checkDevice(call, scope, key, value, "modify");
     guest.pending[key] = asLine(value);
     if (key === "boot") setBoot(guest, value, change);
   }
