@@ -1,23 +1,16 @@
 import { ApiFault, fail, refuse } from "../fault.js";
-import { isRoot } from "../auth/login.js";
 import type { Call, Handlers } from "../call.js";
 import { mountsOf } from "../guests/lxc/mounts.js";
 import { drive, isCdrom, isDriveKey } from "../guests/qemu/drives.js";
 import type { Document, Guest } from "../state/model.js";
+import { nextRun } from "../cluster/schedule.js";
+import { requirePool } from "../pools/members.js";
 import { CALL_SHAPES } from "../table/table.js";
 import { partsOf, splitList } from "../table/check.js";
+import { backupTarget, checkOptionRights, selectionFault } from "./parameters.js";
 
 const SHAPE = CALL_SHAPES.get("POST /cluster/backup")?.params ?? {};
-const ROOT_ONLY = ["tmpdir", "dumpdir", "script", "job-id"];
-const WEEK_S = 7 * 86_400;
-
 const jobs = (call: Call): Record<string, Document> => (call.state.documents["backup"] ??= {});
-
-/** Options that only root@pam itself may set. */
-export function rootOptions(call: Call): void {
-  if (isRoot(call.login)) return;
-  for (const key of ROOT_ONLY) if (call.has(key)) refuse({ [key]: "Only root may set this option." });
-}
 
 /** PVE raises these inside a locked change, where the status is lost: a 500 with the text of a 400. */
 function nested(key: string, text: string): never {
@@ -25,12 +18,7 @@ function nested(key: string, text: string): never {
 }
 
 function checkSelection(job: Document): void {
-  const vmid = job["vmid"];
-  const nothing = vmid === undefined && job["all"] !== "1" && job["pool"] === undefined;
-  if (nothing || vmid === "") nested("vmid", "property is missing");
-  for (const key of ["all", "exclude", "pool"])
-    if (vmid !== undefined && job[key] !== undefined && job[key] !== "0")
-      nested(key, "option conflicts with option 'vmid'");
+  for (const [key, text] of Object.entries(selectionFault(job) ?? {})) nested(key, text);
 }
 
 function shown(job: Document): Record<string, unknown> {
@@ -50,24 +38,36 @@ function given(call: Call): Document {
   return out;
 }
 
+function checkRights(call: Call): void {
+  checkOptionRights(call);
+  if (call.has("storage")) call.require(`/storage/${backupTarget(call)}`, ["Datastore.Allocate"]);
+  const pool = call.text("pool");
+  if (pool === undefined) return;
+  requirePool(call.state, pool);
+  call.require(`/pool/${pool}`, ["VM.Backup"]);
+}
+
+/** A start time, with days or without, is an old way to write a schedule. */
+function withSchedule(job: Document, required: boolean): Document {
+  const { starttime, dow, ...rest } = job;
+  if (rest["schedule"] !== undefined) {
+    if (starttime !== undefined) refuse({ starttime: "'starttime' and 'schedule' cannot both be set" });
+  } else if (typeof starttime === "string")
+    rest["schedule"] = typeof dow === "string" ? `${splitList(dow).join(",")} ${starttime}` : starttime;
+  else if (required) refuse({ schedule: "neither 'starttime' nor 'schedule' were set" });
+  return rest;
+}
+
 function create(call: Call): null {
-  rootOptions(call);
-  const job = given(call);
-  const { starttime, dow } = job;
-  if (job["schedule"] === undefined && starttime === undefined)
-    refuse({ schedule: "neither 'starttime' nor 'schedule' were set" });
-  if (typeof starttime === "string") {
-    job["schedule"] ??= `${typeof dow === "string" ? `${dow} ` : ""}${starttime}`;
-    delete job["starttime"];
-    delete job["dow"];
-  }
+  checkRights(call);
+  const job = withSchedule(given(call), true);
+  job["enabled"] ??= "1";
   const { random } = call.world;
   const id = typeof job["id"] === "string" ? job["id"] : `backup-${random.hex(8)}-${random.hex(4)}`;
   if (jobs(call)[id] !== undefined) fail(`Job '${id}' already exists`);
   checkSelection(job);
-  job["id"] = id;
-  job["enabled"] ??= "1";
-  jobs(call)[id] = job;
+  if (job["exclude"] !== undefined && job["pool"] === undefined) job["all"] = "1";
+  jobs(call)[id] = { ...job, id };
   call.world.changed();
   return null;
 }
@@ -78,10 +78,28 @@ const jobOf = (call: Call): Document => {
 };
 
 function update(call: Call): null {
-  rootOptions(call);
-  const job = jobs(call)[call.need("id")] ?? fail("no such vzdump job");
-  for (const key of splitList(call.text("delete") ?? "")) delete job[key];
-  Object.assign(job, given(call));
+  checkRights(call);
+  const set = withSchedule(given(call), false);
+  const before = jobs(call)[call.need("id")] ?? fail("no such vzdump job");
+  const job: Document = { ...before };
+  for (const key of splitList(call.text("delete") ?? "")) {
+    if (SHAPE[key] === undefined || key === "id") nested("delete", `unknown option '${key}'`);
+    delete job[key];
+  }
+  Object.assign(job, set);
+  if (job["exclude"] !== undefined && job["pool"] === undefined) job["all"] = "1";
+  // a new choice of guests takes the place of the old one
+  const replaced =
+    set["vmid"] !== undefined
+      ? ["all", "exclude", "pool"]
+      : set["all"] === "1"
+        ? ["vmid", "pool"]
+        : job["pool"] !== undefined
+          ? ["vmid", "all", "exclude"]
+          : [];
+  for (const key of replaced) delete job[key];
+  checkSelection(job);
+  jobs(call)[call.need("id")] = job;
   call.world.changed();
   return null;
 }
@@ -157,7 +175,10 @@ function notBackedUp(call: Call): unknown {
 
 export const backupJobCalls: Handlers = {
   "GET /cluster/backup": (call) =>
-    Object.values(jobs(call)).map((job) => ({ ...shown(job), "next-run": call.world.seconds() + WEEK_S })),
+    Object.values(jobs(call)).map((job) => {
+      const next = nextRun(String(job["schedule"]), call.world.seconds());
+      return { ...shown(job), ...(next !== undefined && { "next-run": next }) };
+    }),
   "POST /cluster/backup": create,
   "GET /cluster/backup/{id}": (call) => shown(jobOf(call)),
   "PUT /cluster/backup/{id}": update,

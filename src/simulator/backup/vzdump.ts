@@ -1,21 +1,15 @@
 import type { Call, Handlers } from "../call.js";
 import { deny, fail, faultText, refuse } from "../fault.js";
-import { kindWord } from "../guests/common/names.js";
+import { lockedText } from "../guests/common/values.js";
 import type { Document, Guest, StorageState } from "../state/model.js";
 import { checkVolumeAccess } from "../storage/access.js";
 import { contentTypes, enabledStorage, isShared, storageOf } from "../storage/storages.js";
 import { findVolume, locate, pathOf } from "../storage/volumes.js";
-import type { TaskLog } from "../tasks/runner.js";
-import { rootOptions, selected } from "./jobs.js";
+import type { TaskLog, Work } from "../tasks/runner.js";
+import { selected } from "./jobs.js";
+import { backupTarget, checkOptionRights, selectionFault } from "./parameters.js";
 
-const VARIABLES = new Set(["cluster", "guestname", "node", "vmid"]);
 const ENDINGS: Readonly<Record<string, string>> = { "0": "", "1": ".lzo", gzip: ".gz", lzo: ".lzo", zstd: ".zst" };
-
-function checkNotes(template: string | undefined): void {
-  for (const found of (template ?? "").matchAll(/\{\{([^}]*)\}\}/g))
-    if (!VARIABLES.has(found[1] ?? ""))
-      refuse({ "notes-template": `found unknown: variable '${found[1] ?? ""}' at char ${(found.index ?? 0) + 4}\n` });
-}
 
 /** What the storage of a backup must be; the texts are the task's. */
 function backupStorage(call: Call, name: string): StorageState {
@@ -40,54 +34,72 @@ function backupStorage(call: Call, name: string): StorageState {
 
 /** POST vzdump: one task for all guests; which of them fail is in its log. */
 function vzdump(call: Call): string {
-  rootOptions(call);
-  checkNotes(call.text("notes-template"));
-  if (call.flag("stop")) call.require(`/nodes/${call.node}`, ["Sys.Modify"]);
-  const name = call.text("storage") ?? "local";
-  call.require(`/storage/${name}`, ["Datastore.AllocateSpace"]);
+  if (call.has("stdout")) refuse({ stdout: "option is only allowed on the command line interface." });
+  checkOptionRights(call);
+  const name = backupTarget(call);
+  if (call.has("prune-backups")) call.require(`/storage/${name}`, ["Datastore.Allocate"]);
   const job: Document = {};
-  for (const key of ["vmid", "pool", "exclude", "all"]) if (call.has(key)) job[key] = call.need(key);
-  for (const key of ["all", "exclude", "pool"])
-    if (job["vmid"] !== undefined && job[key] !== undefined && job[key] !== "0")
-      refuse({ [key]: "option conflicts with option 'vmid'" });
-  if (job["vmid"] === undefined && job["pool"] === undefined && job["all"] !== "1")
-    refuse({ vmid: "property is missing" });
-  const wanted = call.list("vmid").map(Number);
-  const guests = selected(call, job).filter((guest) => guest.node === call.node);
-  const unknown = wanted.filter((vmid) => call.world.guest(vmid) === undefined);
+  for (const key of ["vmid", "pool", "exclude", "all", "notes-template"]) if (call.has(key)) job[key] = call.need(key);
+  const wrong = selectionFault(job, call.flag("stop"));
+  if (wrong !== undefined) refuse(wrong);
+  if (call.flag("stop")) {
+    call.require(`/nodes/${call.node}`, ["Sys.Modify"]);
+    for (const task of call.state.tasks)
+      if (task.type === "vzdump" && task.status === undefined) call.world.tasks.stop(task.upid);
+    if (job["vmid"] === undefined) return "OK";
+  }
+  call.require(`/storage/${name}`, ["Datastore.AllocateSpace"]);
+  const named = call.list("vmid").map(Number);
+  const unknown = named.filter((vmid) => call.world.guest(vmid) === undefined);
+  const guests = selected(call, job).filter(
+    // a backup of all leaves out silently what the caller may not back up
+    (guest) => guest.node === call.node && (named.length > 0 || mayBackUp(call, guest)),
+  );
   if (guests.length === 0 && unknown.length === 0) return "OK";
   const ids = [...unknown, ...guests.map((guest) => guest.vmid)];
-  const [first = ""] = ids.length === 1 ? ids.map(String) : [""];
-  return call.task("vzdump", first, function* (log) {
-    const storage = backupStorage(call, name);
-    log.line(`INFO: starting new backup job: vzdump ${ids.join(" ")} --storage ${name} --node ${call.node}`);
-    let failed = false;
-    const complain = (vmid: number, text: string): void => {
-      failed = true;
-      log.line(`ERROR: Backup of VM ${vmid} failed - ${text}`);
-    };
-    for (const vmid of unknown) complain(vmid, `unable to find VM '${vmid}'`);
-    for (const guest of guests) {
-      if (!call.holds(`/vms/${guest.vmid}`, ["VM.Backup"])) deny(`/vms/${guest.vmid}, VM.Backup`);
-      log.line(`INFO: Starting Backup of VM ${guest.vmid} (${guest.kind})`);
-      const locked = guest.config["lock"];
-      if (locked !== undefined) {
-        complain(guest.vmid, `${kindWord(guest)} is locked (${locked})`);
-        continue;
-      }
-      guest.config["lock"] = "backup";
-      call.world.guestChanged(guest);
-      try {
-        yield call.world.duration("vzdump");
-      } finally {
-        delete guest.config["lock"];
-        call.world.guestChanged(guest);
-      }
-      store(call, guest, storage, log);
+  return call.task("vzdump", ids.length === 1 ? String(ids[0]) : "", (log) =>
+    backUp(call, { guests, unknown, name }, log),
+  );
+}
+
+const mayBackUp = (call: Call, guest: Guest): boolean => call.holds(`/vms/${guest.vmid}`, ["VM.Backup"]);
+
+interface Plan {
+  readonly guests: readonly Guest[];
+  readonly unknown: readonly number[];
+  readonly name: string;
+}
+
+function* backUp(call: Call, { guests, unknown, name }: Plan, log: TaskLog): Work {
+  for (const guest of guests) if (!mayBackUp(call, guest)) deny(`/vms/${guest.vmid}, VM.Backup`);
+  const storage = backupStorage(call, name);
+  const ids = [...unknown, ...guests.map((guest) => guest.vmid)].join(" ");
+  log.line(`INFO: starting new backup job: vzdump ${ids} --storage ${name} --node ${call.node}`);
+  let failed = false;
+  const complain = (vmid: number, text: string): void => {
+    failed = true;
+    log.line(`ERROR: Backup of VM ${vmid} failed - ${text}`);
+  };
+  for (const vmid of unknown) complain(vmid, `unable to find VM '${vmid}'`);
+  for (const guest of guests) {
+    log.line(`INFO: Starting Backup of VM ${guest.vmid} (${guest.kind})`);
+    const locked = lockedText(guest);
+    if (locked !== undefined) {
+      complain(guest.vmid, locked);
+      continue;
     }
-    log.line(`INFO: Backup job finished ${failed ? "with errors" : "successfully"}`);
-    if (failed) fail("job errors");
-  });
+    guest.config["lock"] = "backup";
+    call.world.guestChanged(guest);
+    try {
+      yield call.world.duration("vzdump");
+    } finally {
+      delete guest.config["lock"];
+      call.world.guestChanged(guest);
+    }
+    store(call, guest, storage, log);
+  }
+  log.line(`INFO: Backup job finished ${failed ? "with errors" : "successfully"}`);
+  if (failed) fail("job errors");
 }
 
 const pad = (value: number): string => String(value).padStart(2, "0");
@@ -102,7 +114,10 @@ function store(call: Call, guest: Guest, storage: StorageState, log: TaskLog): v
   const template = call.text("notes-template");
   const name = guest.config["name"] ?? guest.config["hostname"] ?? "";
   const notes = template
-    ?.replaceAll("{{guestname}}", name)
+    ?.replaceAll("\\n", "\n")
+    .replaceAll("\\\\", "\\")
+    .replaceAll("{{cluster}}", call.state.cluster.name ?? "standalone node - no cluster")
+    .replaceAll("{{guestname}}", name)
     .replaceAll("{{vmid}}", String(vmid))
     .replaceAll("{{node}}", call.node);
   const size = 64 * 2 ** 20;
@@ -127,7 +142,7 @@ function store(call: Call, guest: Guest, storage: StorageState, log: TaskLog): v
 }
 
 function defaults(call: Call): unknown {
-  const name = call.text("storage") ?? "local";
+  const name = backupTarget(call);
   call.require(`/storage/${name}`, ["Datastore.Audit", "Datastore.AllocateSpace"], true);
   const storage = storageOf(call.state, name);
   if (!contentTypes(storage).includes("backup")) fail(`can't use storage '${name}' for backups - wrong content type`);

@@ -133,19 +133,6 @@ const NODE_STATISTICS =
   );
 const GUEST_STATISTICS = "cpu maxcpu mem maxmem disk maxdisk netin netout diskread diskwrite".split(" ");
 
-/** POST startall, stopall …: a task for the guests that are named, or all of the node's. */
-function forAll(type: string, privilege: string): Handler {
-  return (call) => {
-    const vms = call.list("vms");
-    if (vms.length === 0) call.require("/", [privilege]);
-    for (const vmid of vms) call.require(`/vms/${vmid}`, [privilege]);
-    if (type === "migrateall" && call.text("target") === call.node) refuse({ target: "target is local node." });
-    return call.task(type, "", function* () {
-      yield call.world.duration(type);
-    });
-  };
-}
-
 export const hostCalls: Handlers = {
   "GET /nodes/{node}/config": getConfig,
   "PUT /nodes/{node}/config": putConfig,
@@ -182,10 +169,6 @@ export const hostCalls: Handlers = {
     call.world.changed();
     return null;
   },
-  "POST /nodes/{node}/startall": forAll("startall", "VM.PowerMgmt"),
-  "POST /nodes/{node}/stopall": forAll("stopall", "VM.PowerMgmt"),
-  "POST /nodes/{node}/suspendall": forAll("suspendall", "VM.PowerMgmt"),
-  "POST /nodes/{node}/migrateall": forAll("migrateall", "VM.Migrate"),
   "GET /nodes/{node}/query-url-metadata": () => ({
     filename: "file.iso",
     mimetype: "application/octet-stream",
