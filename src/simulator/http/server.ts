@@ -20,6 +20,7 @@ export interface ServerOptions {
 const REQUESTS_PER_CONNECTION = 100;
 const IDLE_MS = 5000;
 const MAX_HEADER = 8192;
+const MAX_HEADER_LINES = 64;
 const GZIP_FROM = 4096;
 const TLS_HANDSHAKE = 0x16;
 
@@ -85,6 +86,11 @@ export class ApiServer {
 
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "GET", url = "/", headers } = request;
+    if (request.rawHeaders.length / 2 >= MAX_HEADER_LINES) {
+      // PVE drops what it can't hold without a word, and the idle connection later
+      this.closeWhenIdle(request.socket, IDLE_MS);
+      return;
+    }
     const body = await readBody(request).catch(() => undefined);
     const { answer, cut, idle } = await this.options.api.serve({ method, url, headers, body });
     if (cut === "before") request.socket.destroy();

@@ -79,6 +79,15 @@ describe("simulator: server", () => {
     );
   });
 
+  it("drops a request of too many header lines without a word", async () => {
+    const headers = Object.fromEntries(Array.from({ length: 70 }, (_, n) => [`x-${n}`, "1"]));
+    const timeout = new Promise<string>((resolve) => setTimeout(() => resolve("nothing yet"), 50));
+    const answer = call("GET", "/version", { headers }).then(line, () => "closed");
+    expect(await Promise.race([answer, timeout])).to.equal("nothing yet");
+    await simulator.stop();
+    expect(await answer).to.equal("closed");
+  });
+
   it("answers somebody else in the same process with the same rules", async () => {
     const error: unknown = await simulator
       .as("proxmoor@pve!readonly")
