@@ -1,20 +1,28 @@
+import { setImmediate } from "node:timers/promises";
 import { ApiFault, type ManualClock, type Simulator } from "../../src/simulator/index.js";
+
+/** Tasks and calls that wait for a lock are given this much of the clock's time, milliseconds. */
+const PATIENCE = 300_000;
+const STEP = 500;
 
 /**
  * Plays a transcript: its lines that begin with `> ` are what is done, everything else is left out; gives them again,
- * each followed by what came of it.
+ * each followed by what came of it. What the cluster made up (digests, ids, the numbers of a UPID) is printed as a word.
  *
  *     > as USER                      the next calls are USER's (root@pam at first)
- *     > METHOD PATH key=value …      a call of the API; a value with blanks stands in double quotes
+ *     > METHOD PATH key=value …      a call of the API; a value with blanks stands in double quotes, with \n and \"
+ *     > METHOD PATH … &              its task is left running; else it is followed, and its end printed
  *     > wait SECONDS                 the clock goes on
  *     > log                          the log of the last task, once it has ended, and how it ended
  *     > offline NODE / online NODE
+ *
+ * `$task` in a call is the last task's UPID, `$digest` the digest that an answer named last.
  */
 export async function play(script: string, simulator: Simulator, clock: ManualClock): Promise<string> {
   const player = new Player(simulator, clock);
   const out: string[] = [];
   for (const line of script.split("\n")) {
-    if (line.startsWith("#")) out.push(...(out.length > 0 ? [""] : []), line);
+    if (line.startsWith("#")) out.push(...(out.length > 0 && !out.at(-1)?.startsWith("#") ? [""] : []), line);
     if (line.startsWith("> ")) out.push(line, ...(await player.does(line.slice(2))));
   }
   return `${out.join("\n")}\n`;
@@ -23,6 +31,7 @@ export async function play(script: string, simulator: Simulator, clock: ManualCl
 class Player {
   private user = "root@pam";
   private task = "";
+  private digest = "";
 
   constructor(
     private readonly simulator: Simulator,
@@ -30,7 +39,7 @@ class Player {
   ) {}
 
   async does(line: string): Promise<string[]> {
-    const [verb = "", word = "", ...rest] = line.match(/(?:[^\s"]|"[^"]*")+/g) ?? [];
+    const [verb = "", word = "", ...rest] = line.match(/(?:[^\s"]|"(?:[^"\\]|\\.)*")+/g) ?? [];
     switch (verb) {
       case "as":
         this.user = word;
@@ -39,7 +48,7 @@ class Player {
         this.clock.advance(Number(word) * 1000);
         return [];
       case "log":
-        return this.log();
+        return (await this.log()).map((text) => `    ${text}`);
       case "offline":
       case "online":
         this.simulator.setNodeOnline(word, verb === "online");
@@ -50,36 +59,89 @@ class Player {
   }
 
   private async call(method: string, path: string, rest: readonly string[]): Promise<string[]> {
-    const params = Object.fromEntries(
-      rest.map((pair) => [
-        pair.slice(0, pair.indexOf("=")),
-        pair.slice(pair.indexOf("=") + 1).replace(/^"(.*)"$/, "$1"),
-      ]),
-    );
+    const follow = rest.at(-1) !== "&";
+    const pairs = (follow ? rest : rest.slice(0, -1)).map((pair) => {
+      const [, key = "", value = ""] = /^([^=]*)=?([^]*)$/.exec(pair) ?? [];
+      return [key, this.filled(value.startsWith('"') ? (JSON.parse(value) as string) : value)];
+    });
     try {
-      const data = await this.simulator.as(this.user).call(method, path, params);
-      if (typeof data === "string" && data.startsWith("UPID:")) this.task = data;
-      return printed(data);
+      const params = Object.fromEntries(pairs) as Record<string, string>;
+      const data = await this.patiently(this.simulator.as(this.user).call(method, this.filled(path), params));
+      this.digest = digestIn(data) ?? this.digest;
+      if (typeof data !== "string" || !data.startsWith("UPID:")) return printed(data);
+      this.task = data;
+      return [`task ${nameOf(data)}${follow ? `: ${await this.end()}` : ""}`];
     } catch (error) {
       if (!(error instanceof ApiFault)) throw error;
-      const errors = Object.entries(error.errors ?? {}).map(([key, text]) => `    ${key}: ${text.trimEnd()}`);
-      return [`${error.status} ${error.message.trimEnd()}`, ...errors];
+      const errors = Object.entries(error.errors ?? {}).map(([key, text]) => `    ${key}: ${indented(text)}`);
+      return [`${error.status} ${indented(error.message)}`, ...errors].map(steady);
     }
   }
 
-  /** Waits a minute at most. */
-  private async log(): Promise<string[]> {
-    const root = this.simulator.as();
-    const path = `/nodes/${this.task.split(":")[1] ?? ""}/tasks/${encodeURIComponent(this.task)}`;
-    const status = async () => (await root.call("GET", `${path}/status`)) as { exitstatus?: string };
-    for (let waited = 0; waited < 120 && (await status()).exitstatus === undefined; waited++) this.clock.advance(500);
-    const lines = (await root.call("GET", `${path}/log`, { limit: 0 })) as { t: string }[];
-    return lines.map(({ t }) => `    ${t}`);
+  private filled(text: string): string {
+    return text.replaceAll("$task", encodeURIComponent(this.task)).replaceAll("$digest", this.digest);
   }
+
+  /** A call that waits for somebody's lock goes on when the clock does. */
+  private async patiently(call: Promise<unknown>): Promise<unknown> {
+    let pending = true;
+    const settled = call.finally(() => (pending = false));
+    settled.catch(() => undefined);
+    for (let waited = 0; waited < PATIENCE; waited += STEP) {
+      await setImmediate();
+      if (!pending) break;
+      this.clock.advance(STEP);
+    }
+    return settled;
+  }
+
+  private get taskPath(): string {
+    return `/nodes/${this.task.split(":")[1] ?? ""}/tasks/${encodeURIComponent(this.task)}`;
+  }
+
+  private async end(): Promise<string> {
+    for (let waited = 0; waited <= PATIENCE; waited += STEP) {
+      const status = (await this.simulator.as().call("GET", `${this.taskPath}/status`)) as { exitstatus?: string };
+      if (status.exitstatus !== undefined) return steady(status.exitstatus);
+      this.clock.advance(STEP);
+    }
+    return "still running";
+  }
+
+  private async log(): Promise<string[]> {
+    await this.end();
+    const lines = (await this.simulator.as().call("GET", `${this.taskPath}/log`, { limit: 0 })) as { t: string }[];
+    return lines.map(({ t }) => steady(t));
+  }
+}
+
+/** `TYPE ID`, and its node and user where they are not the usual ones. */
+function nameOf(upid: string): string {
+  const [, , , , , type = "", id = ""] = upid.split(":");
+  return id === "" ? type : `${type} ${decodeURIComponent(id)}`;
+}
+
+const indented = (text: string): string => text.trimEnd().replaceAll("\n", "\n        ");
+
+function digestIn(data: unknown): string | undefined {
+  const { digest } = (data ?? {}) as { digest?: unknown };
+  return typeof digest === "string" ? digest : undefined;
 }
 
 /** One line for a value, one a row for a list. */
 function printed(data: unknown): string[] {
-  if (!Array.isArray(data)) return [JSON.stringify(data)];
-  return data.length === 0 ? ["[]"] : (data as unknown[]).map((row) => `- ${JSON.stringify(row)}`);
+  if (!Array.isArray(data)) return [steady(JSON.stringify(data))];
+  return data.length === 0 ? ["[]"] : (data as unknown[]).map((row) => steady(`- ${JSON.stringify(row)}`));
+}
+
+/** Ids that a profile or a script sets are of few different digits; those that the cluster makes up are not. */
+function steady(text: string): string {
+  return text
+    .replace(/(UPID:[\w.-]+):[0-9A-F]{8}:[0-9A-F]{8,9}:[0-9A-F]{8}:/g, "$1:PID:PSTART:TIME:")
+    .replace(/\b[0-9a-f]{40}\b/g, "DIGEST")
+    .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, (id) => (/^(.)\1|^10000000/.test(id) ? id : "UUID"))
+    .replace(/\bBC:24:11:(?!00:)(:?[0-9A-F]{2}){3}\b/g, "BC:24:11:MAC")
+    .replace(/"(PVE:[^"]*:)[^":]+::[^"]+"/g, '"$1TICKET"')
+    .replace(/("CSRFPreventionToken"):"[^"]+"/g, '$1:"TOKEN"')
+    .replace(/("(?:cpu|mem|memhost|diskread|diskwrite|netin|netout|pid)"):[1-9.][\d.e-]*/g, "$1:N");
 }
