@@ -12,6 +12,7 @@ const STEP = 500;
  *     > as USER                      the next calls are USER's (root@pam at first)
  *     > METHOD PATH key=value …      a call of the API; a value with blanks stands in double quotes, with \n and \"
  *     > METHOD PATH … &              its task is left running; else it is followed, and its end printed
+ *     > METHOD PATH … | 2            only the first two rows of the answer
  *     > wait SECONDS                 the clock goes on
  *     > log                          the log of the last task, once it has ended, and how it ended
  *     > offline NODE / online NODE
@@ -60,7 +61,9 @@ class Player {
 
   private async call(method: string, path: string, rest: readonly string[]): Promise<string[]> {
     const follow = rest.at(-1) !== "&";
-    const pairs = (follow ? rest : rest.slice(0, -1)).map((pair) => {
+    const rows = rest.at(-2) === "|" ? Number(rest.at(-1)) : undefined;
+    const words = rest.slice(0, rows !== undefined ? -2 : follow ? undefined : -1);
+    const pairs = words.map((pair) => {
       const [, key = "", value = ""] = /^([^=]*)=?([^]*)$/.exec(pair) ?? [];
       return [key, this.filled(value.startsWith('"') ? (JSON.parse(value) as string) : value)];
     });
@@ -68,7 +71,7 @@ class Player {
       const params = Object.fromEntries(pairs) as Record<string, string>;
       const data = await this.patiently(this.simulator.as(this.user).call(method, this.filled(path), params));
       this.digest = digestIn(data) ?? this.digest;
-      if (typeof data !== "string" || !data.startsWith("UPID:")) return printed(data);
+      if (typeof data !== "string" || !data.startsWith("UPID:")) return printed(data, rows);
       this.task = data;
       return [`task ${nameOf(data)}${follow ? `: ${await this.end()}` : ""}`];
     } catch (error) {
@@ -129,9 +132,11 @@ function digestIn(data: unknown): string | undefined {
 }
 
 /** One line for a value, one a row for a list. */
-function printed(data: unknown): string[] {
+function printed(data: unknown, rows = Infinity): string[] {
   if (!Array.isArray(data)) return [steady(JSON.stringify(data))];
-  return data.length === 0 ? ["[]"] : (data as unknown[]).map((row) => steady(`- ${JSON.stringify(row)}`));
+  if (data.length === 0) return ["[]"];
+  const more = data.length > rows ? [`… and ${data.length - rows} more`] : [];
+  return [...(data as unknown[]).slice(0, rows).map((row) => steady(`- ${JSON.stringify(row)}`)), ...more];
 }
 
 /** Ids that a profile or a script sets are of few different digits; those that the cluster makes up are not. */
@@ -141,7 +146,7 @@ function steady(text: string): string {
     .replace(/\b[0-9a-f]{40}\b/g, "DIGEST")
     .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, (id) => (/^(.)\1|^10000000/.test(id) ? id : "UUID"))
     .replace(/\bBC:24:11:(?!00:)(:?[0-9A-F]{2}){3}\b/g, "BC:24:11:MAC")
-    .replace(/"(PVE:[^"]*:)[^":]+::[^"]+"/g, '"$1TICKET"')
+    .replace(/"(PVE(?:VNC)?:(?:[^":]+:)?)[^":]+::[^"]+"/g, '"$1TICKET"')
     .replace(/("CSRFPreventionToken"):"[^"]+"/g, '$1:"TOKEN"')
     .replace(/("(?:cpu|mem|memhost|diskread|diskwrite|netin|netout|pid)"):[1-9.][\d.e-]*/g, "$1:N");
 }
