@@ -45,8 +45,18 @@ function address(row: Row, cidr: string | undefined, version: "" | "6"): void {
   if (cidr !== undefined) {
     const [own = "", bits = ""] = cidr.split("/");
     Object.assign(row, { [`cidr${version}`]: cidr, [`address${version}`]: own, [`netmask${version}`]: bits });
-  } else if (row[`address${version}`] !== undefined)
-    row[`cidr${version}`] = `${String(row[`address${version}`])}/${String(row[`netmask${version}`])}`;
+  } else if (row[`address${version}`] !== undefined) {
+    const bits = maskBits(String(row[`netmask${version}`]));
+    row[`netmask${version}`] = bits;
+    row[`cidr${version}`] = `${String(row[`address${version}`])}/${bits}`;
+  }
+}
+
+/** `255.255.255.0` → `24`; bits stay as they are. */
+function maskBits(mask: string): string {
+  if (!mask.includes(".")) return mask;
+  const ones = mask.split(".").map((part) => Number(part).toString(2).replaceAll("0", "").length);
+  return String(ones.reduce((sum, count) => sum + count, 0));
 }
 
 /** Only one interface may lead out. */

@@ -136,10 +136,7 @@ const GUEST_STATISTICS = "cpu maxcpu mem maxmem disk maxdisk netin netout diskre
 export const hostCalls: Handlers = {
   "GET /nodes/{node}/config": getConfig,
   "PUT /nodes/{node}/config": putConfig,
-  "GET /nodes/{node}/dns": (call) => {
-    const { search: _search, ...servers } = nodeOf(call).dns;
-    return servers;
-  },
+  "GET /nodes/{node}/dns": (call) => nodeOf(call).dns,
   "PUT /nodes/{node}/dns": putDns,
   "PUT /nodes/{node}/time": putTime,
   "POST /nodes/{node}/network": createInterface,

@@ -62,7 +62,7 @@ export function addNode(state: State, { now }: Seeding, node: NodeSeed): void {
     online: true,
     bootedAt: now - 86_400,
     config: {},
-    dns: { search: "example.org", dns1: "10.0.0.1" },
+    dns: { dns1: "10.0.0.1" },
     timezone: "UTC",
   };
   state.nodes[node.name] = made;

@@ -16,7 +16,7 @@ import {
 } from "../common/values.js";
 import { cleanTags } from "../common/tags.js";
 import { isMountKey, isUnused, mountKind, parseMount } from "./mounts.js";
-import { completeLxcNet, isNet } from "./nets.js";
+import { completeLxcNet, isNet, parseLxcNet } from "./nets.js";
 import { checkLxcKeys } from "./permissions.js";
 import { checkLxcValues, lxcDescription, lxcLine } from "./values.js";
 import { addUnusedVolume, checkContent, createMount, dropMountedUnused, ownsVolume } from "./volumes.js";
@@ -91,6 +91,7 @@ function checkValues(call: Call, guest: Guest, set: Readonly<Record<string, stri
 }
 
 function apply(call: Call, guest: Guest, set: Readonly<Record<string, string>>, remove: readonly string[]): void {
+  const before = structuredClone({ config: guest.config, pending: guest.pending, pendingDelete: guest.pendingDelete });
   for (const key of remove) if (guest.config[key] !== undefined) guest.pendingDelete[key] = false;
   for (const [key, value] of Object.entries(set)) {
     guest.pending[key] = prepare(call, key, value);
@@ -98,9 +99,12 @@ function apply(call: Call, guest: Guest, set: Readonly<Record<string, string>>, 
   }
   cleanPending(guest);
   const errors = guest.run === undefined ? settleLxc(call.world, guest) : applyLive(call.world, guest);
+  const failed = Object.keys(errors).length > 0;
+  // of a call that fails in part nothing is written
+  if (failed) Object.assign(guest, before);
   dropMountedUnused(guest);
   call.world.guestChanged(guest);
-  if (Object.keys(errors).length > 0) refuse(errors);
+  if (failed) refuse(errors);
 }
 
 function prepare(call: Call, key: string, value: string): string {
@@ -125,12 +129,20 @@ function applyLive(world: World, guest: Guest): Record<string, string> {
     const newMount = /^(mp|dev)\d+$/.test(key) && guest.config[key] === undefined;
     if (!LIVE.has(key) && !isNet(key) && !isUnused(key) && !newMount) continue;
     try {
+      if (isNet(key)) checkPlug(world, guest, key);
       commit(world, guest, key);
     } catch (error) {
       errors[key] = `unable to hotplug ${key}: ${faultText(error)}\n`;
     }
   }
   return errors;
+}
+
+/** The running container's network is plugged into its bridge at once. */
+function checkPlug(world: World, guest: Guest, key: string): void {
+  const bridge = parseLxcNet(guest.pending[key] ?? "")["bridge"];
+  if (bridge !== undefined && !world.node(guest.node)?.network.some((iface) => iface["iface"] === bridge))
+    fail(`bridge '${bridge}' does not exist`);
 }
 
 /**
