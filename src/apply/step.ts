@@ -55,7 +55,9 @@ function pauseBeforeRetry(
 ): number | undefined {
   if (!(error instanceof ProxmoorError)) return undefined;
   const jitter = 0.5 + ports.clock.random() / 2;
-  if (error.code === "PVE_DIGEST" && attempt < DIGEST_TRIES) return Math.round(500 * jitter);
+  // a log-in that had ended and was renewed
+  const isRenewed = error.code === "PVE_AUTH" && error.retry === "later";
+  if ((error.code === "PVE_DIGEST" || isRenewed) && attempt < DIGEST_TRIES) return Math.round(500 * jitter);
   if (error.code !== "PVE_LOCKED" || waited > options.lockPatience) return undefined;
   return Math.round(Math.min(15_000, 1000 * 2 ** attempt) * jitter);
 }

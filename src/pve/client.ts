@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 import { Pool } from "undici";
+import type { Dispatcher } from "undici";
 
 import { messageOf, ProxmoorError } from "../model/errors.js";
 import { dataOf, pathOnly, pveText, subjectOf } from "./answer.js";
@@ -27,7 +28,11 @@ export interface ReadOptions {
 export interface PveClient {
   /** Reads, again and again where that may help (bounded). */
   get(path: string, params?: Params, options?: ReadOptions): Promise<unknown>;
-  /** Sends a write once; again only where it surely was not taken (no connection, 401). */
+  /**
+   * Sends a write once; again only where it surely was never sent (no connection). One that was refused because the
+   * log-in had ended fails with PVE_AUTH, `retry: "later"`, once there is a new log-in: who sent it looks before it is
+   * sent again.
+   */
   write(method: "POST" | "PUT" | "DELETE", path: string, params: Params, signal?: AbortSignal): Promise<unknown>;
   close(): Promise<void>;
 }
@@ -58,14 +63,16 @@ interface Call {
 export function createPveClient(settings: PveSettings, deps: PveDeps = {}): PveClient {
   const { origin, host } = parseEndpoint(settings.endpoint);
   const timeouts = { ...DEFAULT_TIMEOUTS, ...settings.timeouts };
-  const pool = new Pool(origin, {
-    connections: settings.concurrency ?? DEFAULT_CONCURRENCY,
-    pipelining: 1,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    maxRequestsPerClient: REQUESTS_PER_CONNECTION,
-    connect: createConnector(settings.tls ?? {}, timeouts.connect),
-  });
+  const pool =
+    deps.dispatcher ??
+    new Pool(origin, {
+      connections: settings.concurrency ?? DEFAULT_CONCURRENCY,
+      pipelining: 1,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      maxRequestsPerClient: REQUESTS_PER_CONNECTION,
+      connect: createConnector(settings.tls ?? {}, timeouts.connect),
+    });
   const caller = new Caller(pool, host, settings, deps);
   return {
     get: (path, params = {}, options = {}) =>
@@ -94,7 +101,7 @@ class Caller {
   private readonly timeouts;
 
   constructor(
-    private readonly pool: Pool,
+    private readonly pool: Dispatcher,
     private readonly host: string,
     settings: PveSettings,
     deps: PveDeps,
@@ -130,13 +137,14 @@ class Caller {
     }
   }
 
-  /** One try, with a second one right away where the log-in was refused and there is a new one to use. */
+  /** One try; of a read a second one right away where the log-in was refused and there is a new one to use. */
   private async attempt(call: Call): Promise<{ data: unknown } | { error: unknown; again: boolean }> {
     let headers: Readonly<Record<string, string>> = {};
     try {
       if (!call.anonymous) headers = await abortable(this.auth.headers(call.method !== "GET"), call.signal);
       let answer = await this.send(call, headers);
       if (answer.status === 401 && !call.anonymous && (await abortable(this.auth.renew(headers), call.signal))) {
+        if (!this.isRead(call)) return { error: this.renewed(call, answer), again: false };
         headers = await abortable(this.auth.headers(call.method !== "GET"), call.signal);
         answer = await this.send(call, headers);
       }
@@ -154,6 +162,16 @@ class Caller {
     } catch (error) {
       return { error, again: this.isRead(call) && isTransient(answer.status, pveText(answer)) };
     }
+  }
+
+  private renewed(call: Call, answer: WireAnswer): ProxmoorError {
+    const said = this.redact(pveText(answer), call.params);
+    return new ProxmoorError("PVE_AUTH", `the log-in had ended and there is a new one now: ${said}`, {
+      subject: subjectOf(call.path, this.host),
+      retry: "later",
+      remedy: "Run again.",
+      facts: { method: call.method, path: call.path },
+    });
   }
 
   /** No whole answer: surely not sent, perhaps taken, or ended by the caller. */

@@ -1,7 +1,7 @@
 import type { GuestStatus, GuestSummary, RawConfig } from "../observed/types.js";
 import type { Kind } from "../model/ref.js";
 import { tags as tagsCodec } from "./codec/values.js";
-import { defined, flagOf, numberOf, records, textOf } from "./wire.js";
+import { defined, flagOf, needed, numberOf, records, textOf } from "./wire.js";
 import type { WireRecord } from "./wire.js";
 
 /** PVE's word for a guest's state; `qmpstatus` tells paused VMs from running ones, where it is given. */
@@ -10,6 +10,15 @@ export function statusOf(row: WireRecord): GuestStatus {
   if (status === "running")
     return qmp === "paused" || qmp === "suspended" || qmp === "prelaunch" ? "paused" : "running";
   return status === "stopped" || status === "paused" ? status : "unknown";
+}
+
+/**
+ * A guest from a row of the list at `path`.
+ *
+ * @throws ProxmoorError PVE_ANSWER where its vmid is missing.
+ */
+export function listedGuest(row: WireRecord, at: { kind: Kind; node: string; path: string }): GuestSummary {
+  return needed(guestSummary(at.kind, at.node, row), "vmid", at.path);
 }
 
 /**
@@ -54,22 +63,23 @@ export function guestSummary(kind: Kind, node: string, row: WireRecord): GuestSu
 /**
  * A configuration from the rows of `/pending`: `{key, value?, pending?, delete?}`, the digest being one of them
  * [qemupending/wait.many.pending, lxcconfig/running.pending].
+ *
+ * @throws ProxmoorError PVE_ANSWER for rows without a key and for no digest.
  */
 export function rawConfig(data: unknown, path: string): RawConfig {
   const config: Record<string, string> = {};
   const pending: Record<string, string | null> = {};
   const current: Record<string, string> = {};
-  let digest = "";
+  let digest: string | undefined;
   for (const row of records(data, path)) {
-    const key = textOf(row["key"]);
-    if (key === undefined) continue;
+    const key = needed(textOf(row["key"]), "key", path);
     const [value, next] = [textOf(row["value"]), textOf(row["pending"])];
     const isRemoval = next === undefined && (numberOf(row["delete"]) ?? 0) !== 0;
     if (key !== "digest" && value !== undefined && (next !== undefined || isRemoval)) current[key] = value;
-    if (key === "digest") digest = value ?? "";
+    if (key === "digest") digest = value;
     else if (next !== undefined) config[key] = pending[key] = next;
     else if (isRemoval) pending[key] = null;
     else if (value !== undefined) config[key] = value;
   }
-  return { config, pending, current, digest };
+  return { config, pending, current, digest: needed(digest, "digest", path) };
 }

@@ -3,9 +3,9 @@ import type { Kind } from "../model/ref.js";
 import type { ClusterReader, GuestStatus, GuestSummary, ObservedNode, RawConfig } from "../observed/types.js";
 import type { PveClient } from "./client.js";
 import { decode } from "./codec/decode.js";
-import { guestSummary, rawConfig, statusOf } from "./guest.js";
+import { listedGuest, rawConfig, statusOf } from "./guest.js";
 import { storagesOf } from "./storages.js";
-import { defined, guestPath, guestsPath, numberOf, record, records, textOf } from "./wire.js";
+import { defined, guestPath, guestsPath, needed, numberOf, record, records, textOf } from "./wire.js";
 import type { WireRecord } from "./wire.js";
 
 type Overview = Awaited<ReturnType<ClusterReader["overview"]>>;
@@ -37,7 +37,7 @@ export class PveReader implements ClusterReader {
     const silent = new Map<string, string>();
     const asked = await Promise.all(
       nodeRows.map(async (row) => {
-        const node = textOf(row["node"]) ?? "";
+        const node = needed(textOf(row["node"]), "node", "/nodes");
         if (textOf(row["status"]) === "offline") {
           silent.set(node, "the cluster reports it offline");
           return undefined;
@@ -104,9 +104,8 @@ export class PveReader implements ClusterReader {
     signal: AbortSignal | undefined,
   ): Promise<readonly GuestSummary[]> {
     const path = guestsPath(at);
-    return records(await this.client.get(path, {}, { signal, timeoutMs: NODE_TIMEOUT_MS }), path)
-      .map((row) => guestSummary(at.kind, at.node, row))
-      .filter((guest) => guest !== undefined);
+    const rows = records(await this.client.get(path, {}, { signal, timeoutMs: NODE_TIMEOUT_MS }), path);
+    return rows.map((row) => listedGuest(row, { ...at, path }));
   }
 
   /** What a look is complete without: undefined where it is not permitted, or takes too long. */
@@ -162,9 +161,10 @@ function mergeGuests(lists: readonly NodeLists[], resources: readonly WireRecord
   }
   for (const row of resources) {
     const kind = row["type"] === "qemu" ? "VirtualMachine" : row["type"] === "lxc" ? "Container" : undefined;
-    const node = textOf(row["node"]);
-    const seen = kind === undefined || node === undefined ? undefined : guestSummary(kind, node, row);
-    if (seen === undefined) continue;
+    if (kind === undefined) continue;
+    const path = "/cluster/resources";
+    const node = needed(textOf(row["node"]), "node", path);
+    const seen = listedGuest(row, { kind, node, path });
     const own = listed.get(seen.vmid)?.find((guest) => guest.node === node) ?? guests.get(seen.vmid);
     const more = defined({ pool: seen.pool, haState: seen.haState });
     guests.set(seen.vmid, own === undefined ? seen : { ...own, ...more });

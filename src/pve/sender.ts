@@ -9,7 +9,7 @@ import { meaningOf } from "./error-texts.js";
 import { guestSummary, rawConfig } from "./guest.js";
 import { masked, requestOf } from "./requests.js";
 import { traceTask } from "./trace.js";
-import { guestPath, numberOf, record, records, textOf } from "./wire.js";
+import { guestPath, needed, numberOf, record, records, textOf } from "./wire.js";
 
 type Place = Omit<StepTarget, "identity">;
 
@@ -76,9 +76,11 @@ export class PveSender implements StepSender {
   private async find(vmid: number, signal: AbortSignal | undefined): Promise<Place | undefined> {
     const path = "/cluster/resources";
     const rows = records(await this.client.get(path, { type: "vm" }, { signal }), path);
-    const row = rows.find((candidate) => numberOf(candidate["vmid"]) === vmid);
-    const node = textOf(row?.["node"]);
-    if (row === undefined || node === undefined) return undefined;
+    // a row of a type that nobody knows yet is no guest
+    const guests = rows.filter(({ type }) => type === undefined || type === "qemu" || type === "lxc");
+    const row = guests.find((candidate) => needed(numberOf(candidate["vmid"]), "vmid", path) === vmid);
+    if (row === undefined) return undefined;
+    const node = needed(textOf(row["node"]), "node", path);
     return { kind: row["type"] === "lxc" ? "Container" : "VirtualMachine", vmid, node };
   }
 }

@@ -1,3 +1,5 @@
+import type { Dispatcher } from "undici";
+
 import { ProxmoorError } from "../model/errors.js";
 
 /** A secret, or how to read it (again): files with secrets may rotate while the program runs. */
@@ -60,6 +62,8 @@ export interface PveDeps {
   readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
   /** 0 ≤ x < 1. */
   readonly random?: (() => number) | undefined;
+  /** Carries the requests instead of connections of our own; a failed connect is told as a ConnectError (tls.ts). */
+  readonly dispatcher?: Dispatcher | undefined;
 }
 
 export const DEFAULT_TIMEOUTS: PveTimeouts = { connect: 10_000, headers: 40_000, writeHeaders: 120_000, body: 40_000 };

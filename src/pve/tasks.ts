@@ -2,7 +2,7 @@ import { ProxmoorError } from "../model/errors.js";
 import type { TaskEntry, TaskLogLine, TaskReader, TaskState, Upid } from "../tasks/types.js";
 import type { PveClient } from "./client.js";
 import { isLogEmpty, isLogGone, percentOf } from "./error-texts.js";
-import { defined, numberOf, record, records, textOf } from "./wire.js";
+import { defined, needed, numberOf, record, records, textOf } from "./wire.js";
 import type { WireRecord } from "./wire.js";
 
 /** At most this many lines a read: PVE's default is 50. */
@@ -35,7 +35,7 @@ export class PveTasks implements TaskReader {
   async state(upid: Upid, signal?: AbortSignal): Promise<TaskState> {
     const path = `${taskPath(upid)}/status`;
     const status = record(await this.client.get(path, {}, { signal }), path);
-    if (textOf(status["status"]) !== "stopped") return { running: true };
+    if (needed(textOf(status["status"]), "status", path) !== "stopped") return { running: true };
     return { running: false, exit: textOf(status["exitstatus"]) ?? "unexpected status" };
   }
 
@@ -82,7 +82,7 @@ function taskEntry(row: WireRecord, node: string): TaskEntry {
   const [endTime, status] = [numberOf(row["endtime"]), textOf(row["status"])];
   const running = endTime === undefined && (status === undefined || status === "RUNNING");
   return {
-    upid: textOf(row["upid"]) ?? "",
+    upid: needed(textOf(row["upid"]), "upid", `/nodes/${node}/tasks`),
     node: textOf(row["node"]) ?? node,
     type: textOf(row["type"]) ?? "",
     id: textOf(row["id"]) ?? "",

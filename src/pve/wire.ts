@@ -20,6 +20,21 @@ export function unexpected(path: string, expected: string): ProxmoorError {
   return new ProxmoorError("PVE_ANSWER", `PVE's answer to ${path} is not ${expected}`, { subject: path });
 }
 
+/**
+ * A field without which an answer can't be understood. Taken for "nothing there", its absence would make a guest look
+ * absent or without an identity, and so be made a second time.
+ *
+ * @throws ProxmoorError PVE_ANSWER where it is missing.
+ */
+export function needed<T>(value: T | undefined, field: string, path: string): T {
+  if (value !== undefined) return value;
+  throw new ProxmoorError("PVE_ANSWER", `PVE's answer to ${path} lacks "${field}"`, {
+    subject: path,
+    remedy:
+      "Nothing is done on an answer that is not whole. Check what stands between Proxmoor and PVE, and PVE's version.",
+  });
+}
+
 /** A text, also where PVE gave a number (`"2048"` of a VM, 2048 of a container); undefined where there is none. */
 export function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : typeof value === "number" ? String(value) : undefined;

@@ -42,6 +42,17 @@ export class FakeClock implements Clock {
     });
   }
 
+  /** Calls `action` once after `ms`, as the simulator's clock does; the returned function takes it back. */
+  after(ms: number, action: () => void): () => void {
+    const end = () => {
+      this.#timers.delete(timer);
+      action();
+    };
+    const timer: Timer = { due: this.#now + Math.max(0, ms), order: this.#order++, fire: end };
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  }
+
   /** Work that takes real time (the database): the clock stands still until it has ended. */
   async track<T>(work: () => Promise<T>): Promise<T> {
     this.#busy++;

@@ -27,11 +27,18 @@ export class Killed extends Error {}
 export class FakeProcess {
   calls = 0;
   isDead = false;
+  #end: () => void = () => undefined;
+  readonly died = new Promise<void>((resolve) => (this.#end = resolve));
 
   constructor(
-    private readonly clock: FakeClock,
+    private readonly clock: Pick<FakeClock, "track">,
     private readonly dies: { readonly at: number; readonly when: "before" | "after" } | undefined = undefined,
   ) {}
+
+  kill(): void {
+    this.isDead = true;
+    this.#end();
+  }
 
   /** The same port, each of whose calls may be the last. */
   guard<T extends object>(port: T): T {
@@ -50,10 +57,10 @@ export class FakeProcess {
   async #call(work: () => Promise<unknown>, takesRealTime: boolean): Promise<unknown> {
     if (this.isDead) return NEVER;
     const isLast = takesRealTime && ++this.calls === this.dies?.at;
-    if (isLast && this.dies?.when === "before") this.isDead = true;
+    if (isLast && this.dies?.when === "before") this.kill();
     else {
       const result = await (takesRealTime ? this.clock.track(work) : work());
-      if (isLast) this.isDead = true;
+      if (isLast) this.kill();
       if (!this.isDead) return result;
     }
     return NEVER;
@@ -238,7 +245,7 @@ export class Lab {
   }
 }
 
-function outcomeLine(key: string, outcome: Outcome): string {
+export function outcomeLine(key: string, outcome: Outcome): string {
   switch (outcome.result) {
     case "done":
       return `${key} done ${outcome.action}${outcome.pending.length > 0 ? ` (waits: ${outcome.pending.join(", ")})` : ""}`;

@@ -1,3 +1,4 @@
+import type { Token } from "../state/model.js";
 import type { World } from "../world.js";
 import type { FaultEffect } from "./rules.js";
 import type { SkewedClock } from "./skewed-clock.js";
@@ -18,6 +19,9 @@ export function isCondition(effect: FaultEffect): effect is Condition {
 export class Conditions {
   private readonly lasting = new Set<() => void>();
   private downs = 0;
+  private expired = 0;
+  /** When tokens end once they are good again. */
+  private readonly expires = new Map<Token, number>();
   private readonly onDown = new Set<() => void>();
 
   constructor(
@@ -103,10 +107,15 @@ export class Conditions {
     const { access, cluster } = this.world.state;
     cluster.ticketKey = `${cluster.ticketKey.slice(0, 64)}+${this.world.clock.now()}`;
     const tokens = Object.values(access.users).flatMap((user) => Object.values(user.tokens));
-    const before = tokens.map((token) => ({ token, expire: token.expire }));
-    for (const token of tokens) token.expire = EXPIRED;
+    for (const token of tokens) {
+      if (token.expire !== EXPIRED) this.expires.set(token, token.expire);
+      token.expire = EXPIRED;
+    }
+    this.expired++;
     return () => {
-      for (const { token, expire } of before) token.expire = expire;
+      if (--this.expired > 0) return;
+      for (const [token, expire] of this.expires) token.expire = expire;
+      this.expires.clear();
     };
   }
 }

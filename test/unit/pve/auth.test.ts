@@ -79,10 +79,12 @@ describe("tickets", () => {
     expect(logIns).to.deep.equal(["s3cret!", "s3cret!"]);
   });
 
-  it("that PVE refuses are replaced once, for reads and writes: a 401 was not taken", async () => {
+  it("that PVE refuses are replaced once; who sent a write is told to look before it is sent again", async () => {
     const server = await rig.server(ticketServer({ accepts: (ticket) => ticket !== "PVE:T1" && ticket !== "PVE:T2" }));
     const client = rig.client(server, AUTH);
     expect(await failure(client.get("/a"))).to.equal("PVE_AUTH never: permission denied - invalid PVE ticket");
+    const renewed = "the log-in had ended and there is a new one now: permission denied - invalid PVE ticket";
+    expect(await failure(client.write("PUT", "/b", {}))).to.equal(`PVE_AUTH later: ${renewed}`);
     expect(await client.write("PUT", "/b", {})).to.equal("PVE:T3 csrf3");
     expect(server.seen.map(({ path }) => path)).to.deep.equal([
       "/access/ticket",
@@ -139,6 +141,8 @@ describe("tokens", () => {
     expect(await failure(client.get("/a"))).to.equal("PVE_AUTH never: Authentication failed!");
     expect(server.seen.length).to.equal(1);
     token = TOKEN;
+    const renewed = "PVE_AUTH later: the log-in had ended and there is a new one now: Authentication failed!";
+    expect(await failure(client.write("POST", "/b", {}))).to.equal(renewed);
     expect(await client.write("POST", "/b", {})).to.equal(1);
     expect(server.seen.map(({ path }) => path)).to.deep.equal(["/a", "/b", "/b"]);
   });
