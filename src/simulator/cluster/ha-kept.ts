@@ -3,7 +3,7 @@ import { ApiFault, fail } from "../fault.js";
 import type { Call } from "../call.js";
 import type { Document } from "../state/model.js";
 
-/** High availability is kept, not played: resources and rules are there, guests are started by nobody. */
+/** The files of high availability: resources, whose guests `guests/common/ha.ts` starts and stops, and rules. */
 export type HaKind = "ha-resources" | "ha-rules";
 
 const NUMBERS = new Set(["max_restart", "max_relocate", "failback", "disable", "strict", "order"]);

@@ -85,13 +85,3 @@ export const haRuleCalls: Handlers = {
     return null;
   },
 };
-
-/** A resource that is managed no more leaves its rules; a rule without any goes. */
-export function leaveRules(call: Call, sid: string): void {
-  for (const [name, rule] of Object.entries(kept(call, RULES))) {
-    const all = listOf(rule, "resources");
-    const left = all.filter((one) => one !== sid);
-    if (left.length === 0) delete kept(call, RULES)[name];
-    else if (left.length < all.length) rule["resources"] = left.join(",");
-  }
-}

@@ -1,8 +1,9 @@
 import { within } from "../access/users.js";
 import type { Call, Handlers } from "../call.js";
 import { fail } from "../fault.js";
+import { leaveHaRules } from "../guests/common/ha.js";
 import { change, fullSid, given, kept, shown } from "./ha-kept.js";
-import { haRuleCalls, leaveRules } from "./ha-rules.js";
+import { haRuleCalls } from "./ha-rules.js";
 
 const RESOURCES = "ha-resources";
 
@@ -41,7 +42,7 @@ function removeResource(call: Call): null {
   const sid = sidOf(call);
   if (kept(call, RESOURCES)[sid] === undefined) fail(`cannot delete service '${sid}', not HA managed!`);
   delete kept(call, RESOURCES)[sid];
-  if (call.flag("purge", true)) leaveRules(call, sid);
+  if (call.flag("purge", true)) leaveHaRules(call.state, sid);
   call.world.changed();
   return null;
 }

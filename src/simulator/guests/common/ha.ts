@@ -1,5 +1,6 @@
 import type { Call } from "../../call.js";
 import type { Document, Guest, GuestKind, State } from "../../state/model.js";
+import { splitList } from "../../table/check.js";
 import type { TaskLog, Work } from "../../tasks/runner.js";
 
 /** Milliseconds until manager and agent have come round to a request. */
@@ -52,4 +53,15 @@ export function powerTask(call: Call, { kind, type, wants }: Power, work: (log: 
 function* byAgent(log: TaskLog, work: (log: TaskLog) => Work): Work {
   log.line("task started by HA resource agent");
   yield* work(log);
+}
+
+/** A resource that is managed no more leaves its rules; a rule without any goes. */
+export function leaveHaRules(state: State, sid: string): void {
+  const rules = state.documents["ha-rules"] ?? {};
+  for (const [name, rule] of Object.entries(rules)) {
+    const all = splitList(String(rule["resources"] ?? ""));
+    const left = all.filter((one) => one !== sid);
+    if (left.length === 0) delete rules[name];
+    else if (left.length < all.length) rule["resources"] = left.join(",");
+  }
 }

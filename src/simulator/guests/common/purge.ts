@@ -1,4 +1,5 @@
 import type { World } from "../../world.js";
+import { leaveHaRules } from "./ha.js";
 import { forgetFirewall } from "./firewall.js";
 import { removeFromPool } from "../../pools/members.js";
 
@@ -22,6 +23,10 @@ export function purgeGuest(world: World, vmid: number): void {
     else job["vmid"] = left.join(",");
   }
   const ha = world.state.documents["ha-resources"] ?? {};
-  for (const sid of [`vm:${vmid}`, `ct:${vmid}`]) if (ha[sid] !== undefined) delete ha[sid];
+  for (const sid of [`vm:${vmid}`, `ct:${vmid}`]) {
+    if (ha[sid] === undefined) continue;
+    delete ha[sid];
+    leaveHaRules(world.state, sid);
+  }
   world.changed();
 }

@@ -1,21 +1,23 @@
 import type { Call } from "../../call.js";
 import { fail } from "../../fault.js";
 import { findVolume, locate } from "../../storage/volumes.js";
-import { splitList } from "../../table/check.js";
+import { partsOf, splitList } from "../../table/check.js";
 import { asLine } from "../common/values.js";
 import { isNet, parseLxcNet } from "./nets.js";
 
 const LISTS = new Set(["nameserver", "searchdomain"]);
 const PLAIN_MTU = 1500;
+const DEVICES = /^\/dev\/(null|zero|full|u?random|tty\d*|console|ptmx|kvm|fuse|kmsg|net\/tun|loop\d+|sd[a-z]\d*)$/;
 
 /** A value as the file keeps it: PVE joins lists of servers and domains by blanks. */
 export function lxcLine(key: string, value: string): string {
   return asLine(LISTS.has(key) ? splitList(value).join(" ") : value);
 }
 
-/** The file's comment lines end with a line feed each; an empty description is none. */
+/** The file's comment lines end with a line feed each; empty ones at the end, or alone, are none. */
 export function lxcDescription(value: string): string {
-  return value === "" ? "" : `${value.replace(/\n+$/, "")}\n`;
+  const lines = value.replace(/\n+$/, "");
+  return lines === "" ? "" : `${lines}\n`;
 }
 
 /** What PVE's `update_pct_config` tests beyond the schema, at creation as well as at a change. */
@@ -23,6 +25,7 @@ export function checkLxcValues(call: Call, set: Readonly<Record<string, string>>
   for (const [key, value] of Object.entries(set)) {
     if (isNet(key)) checkMtu(call, key, value);
     else if (key === "hookscript") checkHookscript(call, value);
+    else if (/^dev\d+$/.test(key)) checkDevice(value);
   }
 }
 
@@ -32,6 +35,12 @@ function checkMtu(call: Call, key: string, value: string): void {
   if (mtu === undefined || found === undefined) return;
   const most = Number(found["mtu"] ?? PLAIN_MTU);
   if (Number(mtu) > most) fail(`${key}: MTU size '${mtu}' is bigger than bridge MTU '${most}'`);
+}
+
+/** The nodes have the devices of every Linux and no more. */
+function checkDevice(value: string): void {
+  const path = partsOf(value, "dev")["path"] ?? "";
+  if (!DEVICES.test(path)) fail(`Device ${path} does not exist`);
 }
 
 /** PVE's `check_hookscript`: a snippet that is there and may be run. */
