@@ -1,7 +1,9 @@
 import { ProxmoorError, messageOf } from "../model/errors.js";
 import { refKey } from "../model/ref.js";
 import type { Change, Step } from "../plan/types.js";
+import { failureFindings, withFindings } from "./conditions.js";
 import { confirm } from "./confirm.js";
+import { doneEvent } from "./done-event.js";
 import type { Outcome } from "./events.js";
 import { withLease, type Lease } from "./lease.js";
 import type { ApplyOptions, ApplyPorts } from "./ports.js";
@@ -19,6 +21,11 @@ export interface ChangeContext {
   readonly throttle: Throttle;
 }
 
+/** Whether anything was sent yet, for whoever interrupts. */
+interface Progress {
+  sent: boolean;
+}
+
 /**
  * One object's change from its lease to its inventory entry. Never throws: errors and interruptions are outcomes.
  */
@@ -28,6 +35,7 @@ export async function applyChange(planned: Change, context: ChangeContext): Prom
   const key = refKey(planned.ref);
   const started = clock.now();
   const { action } = planned;
+  const progress = { sent: false };
   ports.onEvent({
     type: "change-started",
     key,
@@ -37,11 +45,11 @@ export async function applyChange(planned: Change, context: ChangeContext): Prom
   });
   try {
     const taker = { leases, clock, isGone, holder: options.holder, signal: options.signal };
-    const done = await withLease(key, taker, (lease) => carryOut(planned, lease, context));
+    const done = await withLease(key, taker, (lease) => carryOut(planned, lease, { ...context, progress }));
     ports.onEvent({ type: "change-done", key, ms: clock.now() - started, ...done });
     return { result: "done", ...done };
   } catch (error) {
-    if (options.signal?.aborted === true) return { result: "interrupted", action };
+    if (options.signal?.aborted === true) return { result: "interrupted", action, sent: progress.sent };
     const known =
       error instanceof ProxmoorError ? error : new ProxmoorError("INTERNAL", messageOf(error), { cause: error });
     const told = { code: known.code, text: known.message, ...(known.remedy !== undefined && { remedy: known.remedy }) };
@@ -53,7 +61,7 @@ export async function applyChange(planned: Change, context: ChangeContext): Prom
 async function carryOut(
   planned: Change,
   lease: Lease,
-  context: ChangeContext,
+  context: ChangeContext & { progress: Progress },
 ): Promise<Pick<Extract<Outcome, { result: "done" }>, "action" | "pending">> {
   const { ports, options, throttle } = context;
   // what an earlier run left of this object: its writes are looked for before any new one
@@ -63,14 +71,21 @@ async function carryOut(
   if (reserved === undefined) return { action: "keep", pending: [] };
   try {
     await runSteps(reserved, lease, context);
+    const pending = await settle(reserved, { ports, options });
+    await ports.events.record({ ...doneEvent(reserved.change), time: ports.clock.now() });
+    return { action: planned.action, pending };
   } catch (error) {
     await abandon(refKey(planned.ref), context);
+    if (options.signal?.aborted !== true) await tellFailure(planned, messageOf(error), context);
     throw error;
   }
-  return { action: planned.action, pending: await settle(reserved, { ports, options }) };
 }
 
-async function runSteps(reserved: Reserved, lease: Lease, { ports, options, throttle }: ChangeContext): Promise<void> {
+async function runSteps(
+  reserved: Reserved,
+  lease: Lease,
+  { ports, options, throttle, progress }: ChangeContext & { progress: Progress },
+): Promise<void> {
   const { change, draft } = reserved;
   const key = refKey(change.ref);
   const steps = change.steps.length;
@@ -90,10 +105,23 @@ async function runSteps(reserved: Reserved, lease: Lease, { ports, options, thro
       // of a replacement: the old guest is gone, the new one's identity must be known before it is made
       const isNew = draft && draft.identity !== step.target.identity && step.op === "create";
       if (isNew) await ports.resources.save({ ...draft, identity: step.target.identity, phase: "creating" });
+      progress.sent = true;
       ports.onEvent({ type: "step-started", key, op: step.op, step: index + 1, steps });
       await runStep({ id, step }, again, context);
       ports.onEvent({ type: "step-done", key, op: step.op, ms: ports.clock.now() - started });
     });
+  }
+}
+
+/** Conditions and an event for whoever asks later. Where even that fails, the error itself is what matters. */
+async function tellFailure({ ref }: Change, text: string, { ports }: ChangeContext): Promise<void> {
+  try {
+    const now = ports.clock.now();
+    await ports.events.record({ time: now, type: "Warning", reason: "Failed", message: text, ref: refKey(ref) });
+    const resource = await ports.resources.find(ref);
+    if (resource) await ports.resources.save(withFindings(resource, failureFindings(text), now));
+  } catch {
+    return;
   }
 }
 

@@ -81,7 +81,8 @@ export type Outcome =
       readonly remedy?: string;
     }
   | { readonly result: "skipped"; readonly action: Action; readonly because: string }
-  | { readonly result: "interrupted"; readonly action: Action };
+  /** `sent`: something was sent before; what runs in PVE goes on. */
+  | { readonly result: "interrupted"; readonly action: Action; readonly sent: boolean };
 
 export interface RunResult {
   readonly outcomes: ReadonlyMap<string, Outcome>;

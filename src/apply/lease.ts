@@ -84,8 +84,14 @@ async function keep(
   }
 }
 
+/** `host:pid:start` as a person reads it. */
+export function describeHolder(holder: string | undefined): string {
+  const [host, pid] = holder?.split(":") ?? [];
+  return host === undefined || pid === undefined ? "another run" : `another run (process ${pid} on host ${host})`;
+}
+
 function busy(name: string, holder: string | undefined): ProxmoorError {
-  return new ProxmoorError("APPLY_BUSY", `${holder ?? "another run"} works on it`, {
+  return new ProxmoorError("APPLY_BUSY", `${describeHolder(holder)} works on it`, {
     subject: name,
     retry: "later",
     remedy: "Wait for it to end, then run again.",

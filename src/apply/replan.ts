@@ -1,3 +1,4 @@
+import { refKey } from "../model/ref.js";
 import type { ObservedState } from "../observed/types.js";
 import { planChanges, planDelete } from "../plan/plan.js";
 import type { Change, Inventory, PlanPolicy, Resource, StepTarget } from "../plan/types.js";
@@ -27,6 +28,8 @@ export function replanner(input: {
     const inventory = resource && change.action !== "create" ? only(resource) : await resources.inventory(clock.now());
     const again = planChanges({
       desired: { guests: [change.desired] },
+      // what it depends on was judged when all was planned
+      declared: new Set(change.desired.dependsOn.map(refKey)),
       observed,
       inventory,
       policy: {

@@ -1,5 +1,7 @@
 import { ProxmoorError } from "../model/errors.js";
+import type { DesiredGuest, Fields } from "../desired/types.js";
 import { appliedFields } from "./applied.js";
+import { restartFindings, withFindings } from "./conditions.js";
 import type { Change, Resource } from "../plan/types.js";
 import type { ApplyOptions, ApplyPorts } from "./ports.js";
 
@@ -58,10 +60,16 @@ function draftFor(change: Change, before: Resource | undefined, options: ApplyOp
     labels: desired.labels,
     source: options.sourceOf(desired.place),
     prune: desired.lifecycle.prune,
-    generation: (before?.generation ?? 0) + 1,
+    generation: (before?.generation ?? 0) + (before && isSameDesire(before, desired) ? 0 : 1),
     observedGeneration: before?.observedGeneration ?? 0,
     conditions: before?.conditions ?? [],
   };
+}
+
+/** What was applied last is declared still: the guest was changed by somebody else. */
+function isSameDesire(before: Resource, desired: DesiredGuest): boolean {
+  const sorted = (fields: Fields) => JSON.stringify(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return sorted(before.lastApplied) === sorted(appliedFields(desired));
 }
 
 /** After the last step: the inventory's final entry. Gives the fields that wait for a restart. */
@@ -74,16 +82,18 @@ export async function settle(
     return [];
   }
   if (!draft || !change.desired) return [];
-  await ports.resources.save({
+  // all is done: a guest that can't be read now does not make it undone
+  const sight = await ports.sender
+    .look({ kind: change.ref.kind, vmid: draft.vmid, node: draft.node }, options.signal)
+    .catch(() => undefined);
+  const pending = sight?.at === "present" ? sight.guest.pendingFields : [];
+  const settled: Resource = {
     ...draft,
     identity: change.identity ?? draft.identity,
     phase: "ready",
     lastApplied: appliedFields(change.desired),
     observedGeneration: draft.generation,
-  });
-  // all is done: a guest that can't be read now does not make it undone
-  const sight = await ports.sender
-    .look({ kind: change.ref.kind, vmid: draft.vmid, node: draft.node }, options.signal)
-    .catch(() => undefined);
-  return sight?.at === "present" ? sight.guest.pendingFields : [];
+  };
+  await ports.resources.save(withFindings(settled, restartFindings(pending), ports.clock.now()));
+  return pending;
 }

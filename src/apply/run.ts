@@ -29,7 +29,7 @@ export async function runPlan(plan: Plan, ports: ApplyPorts, options: ApplyOptio
       if (outcome && outcome.result !== "done")
         return skip(change, `${before} ${outcome.result === "failed" ? "failed" : "was not done"}`);
     }
-    if (options.signal?.aborted === true) return { result: "interrupted", action };
+    if (options.signal?.aborted === true) return { result: "interrupted", action, sent: false };
     return applyChange(change, { ports, options, throttle }).catch((error: unknown): Outcome => ({
       result: "failed",
       action,

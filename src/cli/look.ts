@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { observeTasks } from "../apply/observe-tasks.js";
 import type { DesiredState } from "../desired/types.js";
+import { requirePve } from "../config/config.js";
 import { ProxmoorError } from "../model/errors.js";
+import { refKey } from "../model/ref.js";
 import { observeCluster } from "../observed/observe.js";
 import type { ObservedState } from "../observed/types.js";
 import { planChanges } from "../plan/plan.js";
@@ -53,13 +55,24 @@ export async function lookAndPlan(
   how: { policy: PlanPolicy; signal?: AbortSignal },
 ): Promise<Planned> {
   const { observed, inventory } = await look(session, how.signal);
-  return { plan: planChanges({ desired, observed, inventory, policy: how.policy }), observed, policy: how.policy };
+  const plan = planChanges({ desired, observed, inventory, policy: how.policy });
+  checkConsents(how.policy, plan);
+  return { plan, observed, policy: how.policy };
+}
+
+/** A consent that fits nothing is a slip of the pen. Throws USAGE. */
+function checkConsents({ allowReplace }: PlanPolicy, plan: Plan): void {
+  const planned = new Set(plan.changes.map((change) => refKey(change.ref)));
+  const unknown = [...allowReplace].find((key) => !planned.has(key));
+  if (unknown !== undefined)
+    throw new ProxmoorError("USAGE", `--allow replace=${unknown}: these manifests declare no ${unknown}`);
 }
 
 /** The policy that the options ask for. Throws USAGE. */
 export function policyOf(options: PlanOptions, session: Session, prunes?: (source: string) => boolean): PlanPolicy {
   const maxDeletes = numberOf(options.maxDeletes ?? "10", "--max-deletes", 0);
   const timeout = numberOf(options.shutdownTimeout ?? "60", "--shutdown-timeout", 1);
+  const { auth } = requirePve(session.config);
   return {
     adopt: options.adopt === true,
     allowReplace: new Set((options.allow ?? []).map(replacement)),
@@ -69,6 +82,7 @@ export function policyOf(options: PlanOptions, session: Session, prunes?: (sourc
     prunes: options.prune === true ? prunes : undefined,
     newIdentity: () => randomUUID(),
     sameRaw: session.pve().sameRaw,
+    isRoot: auth.kind === "ticket" && auth.username === "root@pam",
   };
 }
 

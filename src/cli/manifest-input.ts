@@ -5,6 +5,7 @@ import { readManifests } from "../manifests/index.js";
 import { ProxmoorError } from "../model/errors.js";
 import { formatFaults, type Fault } from "../model/fault.js";
 import type { Io } from "./io.js";
+import { counted } from "./output/table.js";
 
 export interface ManifestOptions {
   readonly filename?: readonly string[];
@@ -27,7 +28,7 @@ export class ManifestFaults extends ProxmoorError {
     const files = new Set(faults.map((fault) => fault.place.file)).size;
     super(
       faults[0]?.code ?? "MANIFEST_INVALID",
-      `${faults.length} faults in ${files} files; nothing was contacted, nothing was changed`,
+      `${counted(faults.length, "fault")} in ${counted(files, "file")}; nothing was contacted, nothing was changed`,
       {},
     );
   }

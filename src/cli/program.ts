@@ -7,6 +7,7 @@ import type { DiffOptions } from "./commands/diff.js";
 import type { DiffTimesOptions } from "./commands/diff-times.js";
 import type { GetOptions } from "./commands/get.js";
 import type { SimulatorCommandOptions } from "./commands/simulator.js";
+import { packageVersion } from "./commands/version.js";
 import type { CommandResult, Io } from "./io.js";
 import type { ManifestOptions } from "./manifest-input.js";
 import { addDatabaseCommands } from "./program-db.js";
@@ -20,6 +21,7 @@ type Action = (...args: never[]) => Promise<CommandResult>;
 export function buildProgram(io: Io, done: (result: CommandResult) => void): Command {
   const program = new Command("proxmoor")
     .description("Keeps a Proxmox VE cluster as its manifests say.")
+    .version(packageVersion(), "-V, --version")
     .configureOutput({
       writeOut: (text) => io.out(text),
       writeErr: (text) => io.err(text),
@@ -100,6 +102,7 @@ export function buildProgram(io: Io, done: (result: CommandResult) => void): Com
   connection(program.command("get"))
     .description("List nodes, vms, containers, storage, tasks or resources.")
     .argument("<what>", "nodes|vms|containers|storage|tasks|resources, or one: vms/NAME")
+    .argument("[name]", "only this one")
     .addOption(outputs("wide", "json", "yaml", "name"))
     .option("-l, --selector <labels>", "only objects whose labels match: app=web,tier!=db")
     .option("-w, --watch", "print again whenever something changes")
@@ -110,7 +113,9 @@ export function buildProgram(io: Io, done: (result: CommandResult) => void): Com
       examples("proxmoor get vms", "proxmoor get resources -l app=web -o wide", "proxmoor get tasks -w"),
     )
     .action(
-      finish(async (what: string, options: GetOptions) => (await import("./commands/get.js")).get(what, options, io)),
+      finish(async (what: string, name: string | undefined, options: GetOptions) =>
+        (await import("./commands/get.js")).get([what, name], options, io),
+      ),
     );
 
   connection(program.command("describe"))

@@ -1,9 +1,9 @@
 import { setMaxListeners } from "node:events";
 import { observeTasks } from "../apply/observe-tasks.js";
-import { acquire } from "../apply/lease.js";
+import { acquire, describeHolder } from "../apply/lease.js";
 import type { DesiredGuest } from "../desired/types.js";
 import { ProxmoorError, messageOf } from "../model/errors.js";
-import { formatPlace, type Fault } from "../model/fault.js";
+import { formatFaults, formatPlace, type Fault } from "../model/fault.js";
 import { parseRef, refKey } from "../model/ref.js";
 import { observeCluster } from "../observed/observe.js";
 import type { GuestSummary, ObservedState } from "../observed/types.js";
@@ -64,6 +64,7 @@ export class Controller {
   async run(signal: AbortSignal): Promise<void> {
     const { ports, options } = this;
     await this.#lead();
+    ports.log.info({ interval: options.interval, workers: options.workers }, "controller started");
     const leading = new AbortController();
     const lease = this.#keepLease(leading.signal);
     let unwatch: (() => Promise<void>) | undefined;
@@ -98,10 +99,14 @@ export class Controller {
     if (await acquire({ name: LEASE, holder, ttlMs: LEASE_MS, now: clock.now() }, { leases, clock, holder, isGone }))
       return;
     const other = await leases.holder(LEASE);
-    throw new ProxmoorError("APPLY_BUSY", `another controller works on this database: ${other?.holder ?? "unknown"}`, {
-      subject: LEASE,
-      remedy: `Stop it first; if it died, its lease ends by itself within ${LEASE_MS / 1000} s.`,
-    });
+    throw new ProxmoorError(
+      "APPLY_BUSY",
+      `another controller works on this database: ${describeHolder(other?.holder)}`,
+      {
+        subject: LEASE,
+        remedy: `Stop it first; if it died, its lease ends by itself within ${LEASE_MS / 1000} s.`,
+      },
+    );
   }
 
   async #keepLease(signal: AbortSignal): Promise<void> {
@@ -139,6 +144,9 @@ export class Controller {
     for (const fault of read.faults)
       log.error({ place: formatPlace(fault.place), fault: fault.message }, "manifest fault");
     if (this.#faults.length > 0 && read.faults.length === 0) log.info({}, "manifests are sound again");
+    // a folder that was mistyped is told at once; later everything can break and mend
+    if (isFirst && read.desired.guests.length === 0 && read.faults[0])
+      throw new ProxmoorError(read.faults[0].code, `no manifest could be read:\n${formatFaults(read.faults)}`);
     this.#faults = read.faults;
     const next = new Map(read.desired.guests.map((guest) => [refKey(guest.ref), guest]));
     const broken = new Set(read.faults.map((fault) => fault.place.file));

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Outcome } from "../apply/events.js";
 import { appliedFields } from "../apply/applied.js";
+import { findings, restartFindings, withFindings, type Findings } from "../apply/conditions.js";
+import { describeDifference } from "../apply/done-event.js";
 import { withLease } from "../apply/lease.js";
 import { recoverObject } from "../apply/recover.js";
 import { lookAgain, replanner } from "../apply/replan.js";
@@ -11,9 +13,7 @@ import { ProxmoorError } from "../model/errors.js";
 import { refKey, type Ref } from "../model/ref.js";
 import type { ObservedState } from "../observed/types.js";
 import { planChanges, planDelete, summarise } from "../plan/plan.js";
-import { formatValue } from "../plan/format.js";
-import type { Change, FieldDiff, Resource } from "../plan/types.js";
-import { findings, withFindings, type Findings } from "./conditions.js";
+import type { Change, Resource } from "../plan/types.js";
 import type { ControllerOptions, ControllerPorts } from "./ports.js";
 
 /** How a reconcile came out, and so when the ref is looked at again. */
@@ -85,10 +85,11 @@ async function planOne(wanted: DesiredGuest, context: ReconcileContext): Promise
   const stored = await ports.resources.inventory(ports.clock.now());
   // vmids that other manifests declare are not to be given out, although only one guest is planned here
   const others = [...context.desired.values()].filter((one) => one !== wanted);
-  const declared = others.flatMap((one) => (one.vmid === undefined ? [] : [one.vmid]));
-  const inventory = { ...stored, unavailableVmids: new Set([...stored.unavailableVmids, ...declared]) };
+  const vmids = others.flatMap((one) => (one.vmid === undefined ? [] : [one.vmid]));
+  const inventory = { ...stored, unavailableVmids: new Set([...stored.unavailableVmids, ...vmids]) };
   const policy = { ...options.policy, prunes: undefined };
-  return planChanges({ desired: { guests: [wanted] }, observed, inventory, policy }).changes[0];
+  const declared = new Set(context.desired.keys());
+  return planChanges({ desired: { guests: [wanted] }, declared, observed, inventory, policy }).changes[0];
 }
 
 function planGone(
@@ -168,47 +169,25 @@ async function run(change: Change, { ports, options, observed, signal }: Reconci
     },
     { ...options.apply, run: randomUUID(), signal },
   );
-  return result.outcomes.get(refKey(change.ref)) ?? { result: "interrupted", action: change.action };
+  return result.outcomes.get(refKey(change.ref)) ?? { result: "interrupted", action: change.action, sent: false };
 }
 
 async function conclude(change: Change, outcome: Outcome, context: ReconcileContext): Promise<Reconciled> {
   const { ports } = context;
-  const key = refKey(change.ref);
   switch (outcome.result) {
-    case "done": {
-      // what the final look saw; where nothing was written, what the last poll saw
-      const waits = outcome.action === "keep" ? pendingOf(change, context) : outcome.pending;
-      await note(
-        change.ref,
-        waits.length > 0 ? { restartRequired: say("True", "PendingChanges", waits.join(", ")) } : {},
-        context,
+    case "done":
+      if (outcome.action === "keep") {
+        // nothing was written: what waits for a restart is what the last look saw
+        await note(change.ref, restartFindings(pendingOf(change, context)), context);
+        return { result: "unchanged" };
+      }
+      ports.log.info(
+        { ref: refKey(change.ref), action: change.action, what: describeDifference(change) },
+        "reconciled",
       );
-      if (outcome.action === "keep") return { result: "unchanged" };
-      ports.log.info({ ref: key, action: change.action }, "reconciled");
-      await ports.events.record({
-        time: ports.clock.now(),
-        type: "Normal",
-        reason: REASONS[change.action],
-        message: change.fields.length > 0 && change.action === "update" ? changed(change.fields) : change.action,
-        ref: key,
-      });
       return { result: "changed" };
-    }
-    case "failed": {
-      await note(
-        change.ref,
-        { synced: say("False", "Failed", outcome.text), ready: say("Unknown", "Failed", outcome.text) },
-        context,
-      );
-      await ports.events.record({
-        time: ports.clock.now(),
-        type: "Warning",
-        reason: "Failed",
-        message: outcome.text,
-        ref: key,
-      });
+    case "failed":
       return { result: "failed", reason: outcome.text };
-    }
     case "skipped":
       return { result: "waiting", reason: outcome.because };
     case "interrupted":
@@ -223,21 +202,9 @@ function pendingOf(change: Change, { observed }: ReconcileContext): readonly str
   return sight?.at === "present" ? sight.guest.pendingFields : [];
 }
 
-const REASONS: Record<Change["action"], string> = {
-  create: "Created",
-  update: "Updated",
-  replace: "Replaced",
-  delete: "Deleted",
-  adopt: "Adopted",
-  keep: "Unchanged",
-  blocked: "Blocked",
-};
-
 async function tellCorrection(change: Change, { ports }: ReconcileContext): Promise<void> {
   ports.metrics.drift("corrected");
-  const what = [changed(change.fields), change.power ? `power: ${change.power.from} → ${change.power.to}` : ""]
-    .filter((part) => part !== "")
-    .join("; ");
+  const what = describeDifference(change);
   ports.log.warn({ ref: refKey(change.ref), what }, "drift corrected");
   await ports.events.record({
     time: ports.clock.now(),
@@ -250,7 +217,7 @@ async function tellCorrection(change: Change, { ports }: ReconcileContext): Prom
 
 async function reportDrift(change: Change, context: ReconcileContext): Promise<Reconciled> {
   if (change.desired?.lifecycle.drift === "ignore") return { result: "unchanged" };
-  const what = changed(change.fields) || `power: ${change.power?.from ?? "?"}, not ${change.power?.to ?? "?"}`;
+  const what = describeDifference(change);
   context.ports.metrics.drift("reported");
   await note(
     change.ref,
@@ -269,11 +236,6 @@ async function reportDrift(change: Change, context: ReconcileContext): Promise<R
     ref: refKey(change.ref),
   });
   return { result: "unchanged" };
-}
-
-function changed(fields: readonly FieldDiff[]): string {
-  const text = (path: string, value: FieldDiff["to"]) => (value === undefined ? "default" : formatValue(path, value));
-  return fields.map(({ path, from, to }) => `${path}: ${text(path, from)} → ${text(path, to)}`).join("; ");
 }
 
 function say(status: "True" | "False" | "Unknown", reason: string, message: string) {

@@ -1,5 +1,5 @@
 import type { ErrorObject } from "ajv";
-import { formatQuantity, parseQuantity } from "../model/quantity.js";
+import { parseQuantity } from "../model/quantity.js";
 import { parseRef } from "../model/ref.js";
 import type { Kind } from "../model/ref.js";
 import { didYouMean, nearest } from "../manifests/suggest.js";
@@ -7,7 +7,7 @@ import type { Path } from "../manifests/index.js";
 import { NO_PASSWORDS, fieldOfKey } from "./extra-config.js";
 import { FORMATS } from "./formats.js";
 import type { TextFormat } from "./formats.js";
-import type { Schema } from "./schema/build.js";
+import type { QuantityRule, Schema } from "./schema/build.js";
 import { KIND_SCHEMAS, KINDS } from "./schema/index.js";
 import { allowedBy, allowedKeys, pathText, scalarText, show } from "./words.js";
 
@@ -149,7 +149,7 @@ function suggestValue(schema: Schema, value: unknown): string | undefined {
   const text = scalarText(value);
   if (schema.enum !== undefined) return suggestChoice(schema.enum, value);
   if (schema.const !== undefined) return nearest(text, [schema.const]);
-  if (schema.quantity !== undefined) return suggestQuantity(schema.quantity.minimum, text);
+  if (schema.quantity !== undefined) return suggestQuantity(schema.quantity, text);
   switch (schema.type) {
     case "boolean":
       if (TRUE.includes(text.toLowerCase())) return "true";
@@ -183,14 +183,15 @@ function inRange({ minimum = -Infinity, maximum = Infinity }: Schema, value: num
   return value >= minimum && value <= maximum;
 }
 
-/** `4GB` or `4 gb` most likely means 4Gi; a bare number that is too small in bytes was meant in MiB. */
-function suggestQuantity(minimum: number, text: string): string | undefined {
+/** `4GB` or `4 gb` most likely means 4Gi; a bare number that is too small in bytes was meant in
+ * MiB, of disks in GiB. */
+function suggestQuantity({ minimum, bare }: QuantityRule, text: string): string | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([kmgtp])i?b?(?:ytes)?$/i.exec(text.trim());
   if (match?.[1] !== undefined && match[2] !== undefined) {
     const meant = `${match[1]}${match[2].toUpperCase()}i`;
     return meant === text || (parseQuantity(meant) ?? 0) < minimum ? undefined : meant;
   }
-  if (/^\d+$/.test(text) && Number(text) > 0) return formatQuantity(Number(text) * 2 ** 20);
+  if (/^\d+$/.test(text) && Number(text) > 0) return `${text}${bare}`;
   return undefined;
 }
 

@@ -43,7 +43,9 @@ export function messageOf(error: unknown): string {
 /** One paragraph for a person: code, subject, sentence, remedy. */
 export function describeError(error: unknown): string {
   if (!(error instanceof ProxmoorError)) return messageOf(error);
-  const subject = error.subject === undefined ? "" : `${error.subject}: `;
+  // a sentence that begins with its subject needs no second one
+  const isSaid = error.subject === undefined || error.message.startsWith(error.subject);
+  const subject = isSaid ? "" : `${error.subject}: `;
   const remedy = error.remedy === undefined ? "" : `\n  ${error.remedy}`;
   return `${subject}${error.message} [${error.code}]${remedy}`;
 }

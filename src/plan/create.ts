@@ -4,12 +4,13 @@ import type { ObservedGuest, ObservedState } from "../observed/types.js";
 import { compareFields } from "./compare.js";
 import { closest } from "./closest.js";
 import { blocked, change, type GuestContext, type Hindrance } from "./draft.js";
+import { storageHindrance } from "./storages.js";
 import { cloneStep, cloneSteps, createStep, fieldsOfClone, hindersMaking, obstacle } from "./steps.js";
 import type { Change, FieldDiff, Resource, Step, StepTarget } from "./types.js";
 
 /** A guest that has to be made; `resource` where the inventory knows it and it is gone. */
 export function planCreate(desired: DesiredGuest, context: GuestContext, resource: Resource | undefined): Change {
-  const missing = nodeHindrance(desired, context.observed);
+  const missing = nodeHindrance(desired, context.observed) ?? dependencyHindrance(desired, context);
   if (missing) return notMade(desired, { node: desired.node }, missing);
   const vmid = resource?.vmid ?? desired.vmid ?? context.nextVmid();
   if (vmid === undefined)
@@ -28,7 +29,7 @@ export function planCreate(desired: DesiredGuest, context: GuestContext, resourc
   const identity = resource?.identity ?? context.policy.newIdentity(desired.ref);
   const target: StepTarget = { kind: desired.ref.kind, vmid, node: desired.node, identity };
   const clones = desired.ref.kind === "VirtualMachine" && desired.from !== undefined;
-  const planned = clones ? planClone(desired, context, target) : planScratch(desired, target);
+  const planned = clones ? planClone(desired, context, target) : planScratch(desired, context, target);
   if (resource?.phase !== "ready" || planned.action !== "create") return planned;
   return { ...planned, notes: [...planned.notes, "Proxmoor made it before, and it is gone from PVE: made again"] };
 }
@@ -45,6 +46,15 @@ function nodeHindrance(desired: DesiredGuest, { nodes }: ObservedState): Hindran
   return {
     reason: `the cluster has no node "${desired.node}"`,
     remedy: `Nodes are ${names.join(", ")}${didYouMean(desired.node, names)}`,
+  };
+}
+
+function dependencyHindrance({ dependsOn }: DesiredGuest, { isKnown }: GuestContext): Hindrance | undefined {
+  const unknown = dependsOn.map(refKey).find((key) => !isKnown(key));
+  if (unknown === undefined) return undefined;
+  return {
+    reason: `it depends on ${unknown}, which is neither declared nor in the cluster`,
+    remedy: "Declare it in these manifests, or take it out of dependsOn.",
   };
 }
 
@@ -69,8 +79,9 @@ function startStep(desired: DesiredGuest, target: StepTarget): Step[] {
   return (desired.power ?? "running") === "running" ? [{ op: "start", target }] : [];
 }
 
-function planScratch(desired: DesiredGuest, target: StepTarget): Change {
-  const hindrance = hindersMaking(desired);
+function planScratch(desired: DesiredGuest, { policy, observed }: GuestContext, target: StepTarget): Change {
+  const place = { kind: target.kind, node: target.node, present: {} };
+  const hindrance = hindersMaking(desired, policy) ?? storageHindrance(desired.fields, place, observed);
   if (hindrance) return { ...notMade(desired, target, hindrance), fields: allNew(desired) };
   return change(desired, {
     action: "create",

@@ -13,6 +13,8 @@ export interface GuestContext {
   readonly byName: ReadonlyMap<string, readonly GuestSummary[]>;
   /** The resource that has a vmid, if any. */
   readonly byVmid: ReadonlyMap<number, Resource>;
+  /** True for a guest (refKey) that is declared, in the inventory, or in the cluster. */
+  readonly isKnown: (key: string) => boolean;
 }
 
 type Draft = Partial<Change> & Pick<Change, "action" | "fingerprint">;

@@ -44,7 +44,7 @@ function planPresent(
     if (resource.phase === "creating" && desired.vmid === undefined) return planCreate(desired, context, undefined);
     const forget = `\`proxmoor delete ${refKey(desired.ref)} --forget\``;
     return blocked(desired, guest, {
-      reason: `vmid ${resource.vmid} now belongs to another guest: ${describeGuest(guest)}; ours had identity ${resource.identity}`,
+      reason: `vmid ${resource.vmid} now belongs to another guest: ${describeGuest(guest)}; ours had identity ${resource.identity}${guest.identities.length === 0 ? " (was Proxmoor's line taken out of its description?)" : ""}`,
       remedy: `Forget ours with ${forget}; after that it is made anew under another vmid, or the other guest is adopted with --adopt.`,
     });
   }

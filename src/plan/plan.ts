@@ -21,24 +21,28 @@ export interface PlanInput {
   readonly observed: ObservedState;
   readonly inventory: Inventory;
   readonly policy: PlanPolicy;
+  /** Every declared guest (refKey), where `desired` holds only some of them. */
+  readonly declared?: ReadonlySet<string>;
 }
 
 /**
  * The one planner: `diff`, `apply` and the controller call it. Pure, deterministic (given `policy.newIdentity`),
  * linear in the number of guests.
  */
-export function planChanges({ desired, observed, inventory, policy }: PlanInput): Plan {
+export function planChanges({ desired, observed, inventory, policy, declared: all }: PlanInput): Plan {
   const byKey = new Map(inventory.resources.map((one) => [refKey(one.ref), one]));
+  const byName = namesOf(observed);
+  const declared = new Set(desired.guests.map((guest) => refKey(guest.ref)));
   const context: GuestContext = {
     observed,
     policy,
     nextVmid: vmidAllocator({ desired, observed, inventory, policy }),
-    byName: namesOf(observed),
+    byName,
+    isKnown: (key) => declared.has(key) || all?.has(key) === true || byKey.has(key) || byName.has(key),
     byVmid: new Map(inventory.resources.map((one) => [one.vmid, one])),
   };
   const guests = [...desired.guests].sort((a, b) => compareRefs(a.ref, b.ref));
   const changes = guests.map((guest) => planGuest(guest, byKey.get(refKey(guest.ref)), context));
-  const declared = new Set(guests.map((guest) => refKey(guest.ref)));
   const gone = inventory.resources
     .filter((one) => policy.prunes?.(one.source) === true && !declared.has(refKey(one.ref)))
     .sort((a, b) => compareRefs(a.ref, b.ref));
@@ -111,7 +115,7 @@ export function planDelete(resource: Resource, observed: ObservedState): Change 
     disruptions: [
       {
         kind: "delete",
-        text: `delete ${refKey(resource.ref)} (vmid ${guest.vmid} on ${guest.node}) with all its volumes`,
+        text: `delete ${refKey(resource.ref)} (vmid ${guest.vmid} on ${guest.node})${volumes.length === 0 ? "" : " with all its volumes"}`,
       },
     ],
     steps: [...stop, { op: "destroy", target }],

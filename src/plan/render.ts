@@ -1,5 +1,6 @@
 import { assertNever } from "../model/assert-never.js";
-import { refKey } from "../model/ref.js";
+import { refKey, type Kind } from "../model/ref.js";
+import { defaultOf } from "./rules.js";
 import { formatValue } from "./format.js";
 import { isShrink } from "./steps.js";
 import type { Change, FieldDiff, Disruption, Plan, PlanSummary } from "./types.js";
@@ -20,7 +21,7 @@ function renderChange(change: Change): string[] {
   if (change.reason !== undefined) lines.push(`! ${change.reason}`);
   if (change.remedy !== undefined) lines.push(`! ${change.remedy}`);
   const isNew = !live;
-  for (const diff of change.fields) lines.push(...renderField(diff, isNew));
+  for (const diff of change.fields) lines.push(...renderField(diff, { kind: change.ref.kind, isNew }));
   if (change.power) lines.push(`-power: ${change.power.from}`, `+power: ${change.power.to}`);
   else if (change.action === "create")
     lines.push(`+power: ${change.steps.some((step) => step.op === "start") ? "running" : "stopped"}`);
@@ -46,18 +47,20 @@ function headers({ action, fingerprint, desired }: Change): [live: boolean, desi
   }
 }
 
-function renderField(diff: FieldDiff, isNew: boolean): string[] {
+function renderField(diff: FieldDiff, { kind, isNew }: { kind: Kind; isNew: boolean }): string[] {
   const lines: string[] = [];
   if (diff.from !== undefined) lines.push(`-${diff.path}: ${formatValue(diff.path, diff.from)}`);
   const effect = isNew ? "" : `  # ${isShrink(diff) ? "not possible" : diff.effect}`;
   if (diff.to !== undefined) lines.push(`+${diff.path}: ${formatValue(diff.path, diff.to)}${effect}`);
-  else lines[0] = `${lines[0] ?? `-${diff.path}`}  # ${goes(diff.path)}, ${diff.effect}`;
+  else lines[0] = `${lines[0] ?? `-${diff.path}`}  # ${goes(kind, diff.path)}, ${diff.effect}`;
   return lines;
 }
 
-function goes(path: string): string {
+function goes(kind: Kind, path: string): string {
   if (/^(disks|mounts)\.[a-z]+\d+$/.test(path)) return "detached";
-  return /^networks\.net\d+$/.test(path) ? "removed" : "back to PVE's default";
+  if (/^networks\.net\d+$/.test(path)) return "removed";
+  const value = defaultOf(kind, path);
+  return `back to PVE's default${value === undefined || value === "" ? "" : ` (${formatValue(path, value)})`}`;
 }
 
 /** The last line: `3 to create, 2 to change (1 restarts), 0 to delete, 40 unchanged`. */

@@ -54,5 +54,5 @@ function hindrances(
       reason: `${why} can only change by destroying the guest and making it anew, with all its data lost`,
       remedy: `Take the change back, or consent with \`--allow replace=${key}\`.`,
     };
-  return protection(guest) ?? hindersMaking(desired);
+  return protection(guest) ?? hindersMaking(desired, policy);
 }

@@ -5,7 +5,8 @@ import type { ObservedGuest } from "../observed/types.js";
 import { deviceOf, hasDevice } from "./compare.js";
 import type { Hindrance } from "./draft.js";
 import { formatValue } from "./format.js";
-import type { Disruption, FieldDiff, Step, StepTarget } from "./types.js";
+import { rootOnly } from "./root-only.js";
+import type { Disruption, FieldDiff, PlanPolicy, Step, StepTarget } from "./types.js";
 
 const SIZE = /^((?:disks|mounts)\.([a-z]+\d+)|(rootfs))\.size$/;
 
@@ -143,7 +144,7 @@ function isKept({ path, to }: FieldDiff, { config }: Base): Hindrance | undefine
 }
 
 /** Why a guest can't be made from its manifest alone, or undefined. */
-export function hindersMaking(desired: DesiredGuest): Hindrance | undefined {
+export function hindersMaking(desired: DesiredGuest, policy: Pick<PlanPolicy, "isRoot">): Hindrance | undefined {
   if (desired.ref.kind === "Container") {
     if (desired.from === undefined)
       return {
@@ -157,7 +158,8 @@ export function hindersMaking(desired: DesiredGuest): Hindrance | undefined {
       };
   }
   const diffs = Object.entries(desired.fields).map(([path, to]): FieldDiff => ({ path, to, effect: "live" }));
-  return obstacle(diffs, desired.fields, { fields: {}, config: {}, pending: {} });
+  const refused = policy.isRoot === false ? rootOnly(diffs, desired.fields) : undefined;
+  return refused ?? obstacle(diffs, desired.fields, { fields: {}, config: {}, pending: {} });
 }
 
 /** The first steps of a container or of a VM that no template gives. */

@@ -137,6 +137,8 @@ export interface PlanPolicy {
   readonly allowReplace: ReadonlySet<string>;
   /** vmids are given out from this range, both ends included. */
   readonly vmidRange: { readonly first: number; readonly last: number };
+  /** False where the log-in is surely not root@pam by password; undefined where nobody knows. */
+  readonly isRoot?: boolean;
   /** How guests are asked to shut down; PVE's 60 s and no force where left out. */
   readonly shutdown?: { readonly timeout: number; readonly force: boolean };
   /** Deletions allowed in one plan, see --max-deletes. */

@@ -4,6 +4,7 @@ import type { ObservedGuest } from "../observed/types.js";
 import { compareFields } from "./compare.js";
 import { blocked, change, fingerprintOf } from "./draft.js";
 import { planReplace } from "./replace.js";
+import { rootOnly } from "./root-only.js";
 import { disruptionsOf, obstacle, updateSteps } from "./steps.js";
 import type { Change, FieldDiff, PlanPolicy, Resource, Step, StepTarget } from "./types.js";
 
@@ -33,7 +34,9 @@ export function planUpdate({ desired, resource, guest, policy, adopting = false 
   const diffs = compareFields({ desired, lastApplied: resource.lastApplied, guest, policy, isNew });
   if (diffs.some((diff) => diff.effect === "replace"))
     return planReplace(desired, { guest, target, diffs, policy, adopting });
-  const hindrance = obstacle(diffs, desired.fields, guest);
+  const hindrance =
+    (policy.isRoot === false && guest.kind === "Container" ? rootOnly(diffs, desired.fields) : undefined) ??
+    obstacle(diffs, desired.fields, guest);
   if (hindrance) return { ...blocked(desired, at, hindrance), fields: diffs };
   const waits = waitingChanges({ diffs, guest, ours: { ...resource.lastApplied, ...desired.fields } });
   const power = planPower({ desired, guest, isNew, waits });
@@ -41,7 +44,7 @@ export function planUpdate({ desired, resource, guest, policy, adopting = false 
   if (power.ops.includes("shutdown")) disruptions.push({ kind: "stop", text: `shut down ${refKey(desired.ref)}` });
   const steps = [
     ...withIdentity(updateSteps(target, diffs), target, guest),
-    ...power.ops.map((op) => ({ op, target })),
+    ...power.ops.map((op) => powerStep(op, target, policy)),
   ];
   return change(desired, {
     action: adopting ? "adopt" : steps.length === 0 && !isNew ? "keep" : "update",
@@ -54,6 +57,11 @@ export function planUpdate({ desired, resource, guest, policy, adopting = false 
     fingerprint: fingerprintOf(guest),
     ...(power.to !== undefined && { power: { from: guest.status, to: power.to } }),
   });
+}
+
+function powerStep(op: "start" | "shutdown" | "reboot", target: StepTarget, { shutdown }: PlanPolicy): Step {
+  if (op === "start" || !shutdown) return { op, target };
+  return op === "reboot" ? { op, target, timeout: shutdown.timeout } : { op, target, ...shutdown };
 }
 
 /**

@@ -29,6 +29,14 @@ const PATTERNS: readonly Pattern[] = [
     ...NEVER,
     remedy: "Check the API token or the password, and that it has not expired.",
   },
+  // BEHAVIOUR 2, LXC: `…(mount point type bind is only allowed for root@pam)`; calls without a permission declaration
+  {
+    status: 403,
+    text: /only allowed for root@pam|user != root@pam/,
+    code: "PVE_PERMISSION",
+    ...NEVER,
+    remedy: "PVE lets only root@pam do this, logged in with a password: no privilege and no token is enough.",
+  },
   // permissions/read.limited.bad-parameter: `Permission check failed (/vms/100, VM.Config.Disk|…)`
   {
     status: 403,
@@ -40,7 +48,20 @@ const PATTERNS: readonly Pattern[] = [
   // BEHAVIOUR 2, vzdump: the same words as the end of a task
   { text: /^Permission check failed \(/, code: "PVE_PERMISSION", ...NEVER },
   // permissions/root-only.args.root: `only root can set 'args' config`, a 500
-  { status: 500, text: /^only root can /, code: "PVE_PERMISSION", ...NEVER },
+  {
+    status: 500,
+    text: /^only root can /,
+    code: "PVE_PERMISSION",
+    ...NEVER,
+    remedy: "PVE lets only root@pam do this, logged in with a password: no privilege and no token is enough.",
+  },
+  // qemurun/idle.shutdown-timeout: a guest without ACPI or agent
+  {
+    text: /VM quit\/powerdown failed - got timeout/,
+    code: "PVE_TASK_FAILED",
+    ...LATER,
+    remedy: "The guest did not shut down in time: give it longer (--shutdown-timeout) or pull its plug (--force-stop).",
+  },
   // qemuconfig/digest.stale (VM), lxcconfig/digest.stale (container)
   { text: /checksum mismatch \(file change by other user\?\)/, code: "PVE_DIGEST", ...LATER },
   { text: /detected modified configuration - file changed by other user\?/, code: "PVE_DIGEST", ...LATER },

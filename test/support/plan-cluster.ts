@@ -87,6 +87,7 @@ interface InventoryText {
     readonly adopt?: boolean;
     readonly prune?: boolean;
     readonly allowReplace?: readonly string[];
+    readonly isRoot?: boolean;
     readonly vmids?: readonly [number, number];
     readonly maxDeletes?: number;
   };
@@ -109,6 +110,7 @@ export function parseInventory(text: string, desired: DesiredState): Given {
       adopt: policy?.adopt ?? false,
       prunes: policy?.prune === true ? () => true : undefined,
       allowReplace: new Set(policy?.allowReplace),
+      ...(policy?.isRoot !== undefined && { isRoot: policy.isRoot }),
       vmidRange: { first, last },
       maxDeletes: policy?.maxDeletes ?? 10,
       newIdentity: freshIdentity,

@@ -170,8 +170,12 @@ function renderResult(result: RunResult, took: number): string {
     if (outcome.remedy !== undefined) lines.push(`           ${outcome.remedy}`);
   }
   for (const [key, outcome] of skipped) lines.push(`  skipped  ${key}: ${outcome.because}`);
-  for (const [key] of interrupted)
-    lines.push(`  stopped  ${key}: interrupted; what runs in PVE goes on, the next apply picks it up`);
+  for (const [key, { sent }] of interrupted)
+    lines.push(
+      sent
+        ? `  stopped  ${key}: interrupted; what runs in PVE goes on, the next apply picks it up`
+        : `  stopped  ${key}: interrupted before anything was sent`,
+    );
   for (const [key, outcome] of done)
     if (outcome.pending.length > 0) lines.push(`  restart  ${key}: waits for a restart: ${outcome.pending.join(", ")}`);
   return `${lines.join("\n")}\n`;

@@ -83,7 +83,7 @@ async function runController(
           status: () => loop.status,
           database: () => store.leases.holder("controller"),
         });
-  log.info({ files: inputs, http: server?.url ?? "off" }, "controller started");
+  log.info({ files: inputs, http: server?.url ?? "off" }, "health and metrics are served");
   try {
     await loop.run(io.signal);
     return { exitCode: 0 };

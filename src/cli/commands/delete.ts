@@ -32,6 +32,10 @@ export async function deleteGuests(names: readonly string[], options: DeleteOpti
           remedy: "`proxmoor get resources` lists the inventory; --ignore-not-found goes on with the rest.",
         },
       );
+    if (options.forget === true && options.dryRun === true) {
+      for (const { ref } of ours) io.out(`${refKey(ref)} would be forgotten\n`);
+      return { exitCode: 0 };
+    }
     if (options.forget === true)
       return await forget(
         ours.map((one) => one.ref),
@@ -62,6 +66,10 @@ async function refsOf(names: readonly string[], options: ManifestOptions, io: Io
     return ref;
   });
   if ((options.filename ?? []).length === 0 && named.length > 0) return named;
+  if ((options.filename ?? []).length === 0)
+    throw new ProxmoorError("USAGE", "nothing is named", {
+      remedy: "Name guests (vm/NAME, ct/NAME) or manifests (-f).",
+    });
   const { desired } = await readInput(options, io);
   return [...named, ...desired.guests.map((guest) => guest.ref)];
 }

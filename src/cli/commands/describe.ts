@@ -92,6 +92,12 @@ function page({ ref, resource, guest, tasks, events }: Whole, session: Session):
       ["ID", "TYPE", "STATUS", "STARTED", "EXIT"],
       tasks.map((one) => [String(one.id), one.type, one.status, since(one.startTime), one.exitStatus ?? ""]),
     )}`;
+  for (const { id, log } of tasks)
+    if (log.length > 0)
+      text += `\nLog of task ${id}:\n${log
+        .slice(-10)
+        .map((line) => `  ${line}\n`)
+        .join("")}`;
   if (events.length > 0)
     text += `\nEvents:\n${formatTable(
       ["LAST", "TYPE", "REASON", "COUNT", "MESSAGE"],

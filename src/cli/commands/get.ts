@@ -1,7 +1,7 @@
 import { ProxmoorError } from "../../model/errors.js";
 import { refKey } from "../../model/ref.js";
 import type { TaskRecord } from "../../apply/types.js";
-import type { ClusterState } from "../../history/types.js";
+import type { ClusterState, ContainerRecord, VmRecord } from "../../history/types.js";
 import type { Resource } from "../../plan/types.js";
 import { openSession, type GlobalOptions, type Session } from "../compose.js";
 import type { CommandResult, Io } from "../io.js";
@@ -24,6 +24,8 @@ interface Listing<T> {
   /** The rows of a time in the past; left out: there is no history of them. */
   readonly past?: (state: ClusterState) => readonly T[];
   readonly name: (row: T) => string;
+  /** The object a row is about, where that is not its name. */
+  readonly key?: (row: T) => string | undefined;
   readonly columns: readonly (readonly [title: string, cell: (row: T, now: number) => string, wide?: "wide"])[];
   readonly isOwn?: boolean;
 }
@@ -37,6 +39,20 @@ const ago = (time: number | undefined, now: number) => (time === undefined ? "" 
 function listing<T>(list: Listing<T>): Listing<unknown> {
   return list as unknown as Listing<unknown>;
 }
+
+const GUEST_COLUMNS: Listing<VmRecord | ContainerRecord>["columns"] = [
+  ["NAME", (row) => row.name ?? ""],
+  ["VMID", (row) => String(row.id)],
+  ["NODE", (row) => row.nodeId],
+  ["STATUS", (row) => (row.template ? "template" : row.status)],
+  ["CPUS", (row) => String(row.cpuCores ?? "")],
+  ["MEMORY", (row) => formatBytes(row.memoryBytes)],
+  ["DISK", (row) => formatBytes(row.diskSize)],
+  ["UPTIME", (row) => seconds(row.uptime)],
+  ["TAGS", (row) => row.tags.join(","), "wide"],
+  ["POOL", (row) => row.pool ?? "", "wide"],
+  ["LOCK", (row) => row.lockStatus ?? "", "wide"],
+];
 
 const LISTINGS: Readonly<Record<string, Listing<unknown>>> = {
   nodes: listing({
@@ -57,39 +73,13 @@ const LISTINGS: Readonly<Record<string, Listing<unknown>>> = {
     rows: (session) => session.store.state.vms(),
     past: (state) => state.vms,
     name: (row) => `vm/${row.name ?? row.id}`,
-    columns: [
-      ["NAME", (row) => row.name ?? ""],
-      ["VMID", (row) => String(row.id)],
-      ["NODE", (row) => row.nodeId],
-      ["STATUS", (row) => (row.template ? "template" : row.status)],
-      ["CPUS", (row) => String(row.cpuCores ?? "")],
-      ["MEMORY", (row) => formatBytes(row.memoryBytes)],
-      ["DISK", (row) => formatBytes(row.diskSize)],
-      ["UPTIME", (row) => seconds(row.uptime)],
-      ["TAGS", (row) => row.tags.join(","), "wide"],
-      ["POOL", (row) => row.pool ?? "", "wide"],
-      ["LOCK", (row) => row.lockStatus ?? "", "wide"],
-      ["UUID", (row) => row.uuid ?? "", "wide"],
-    ],
+    columns: [...GUEST_COLUMNS, ["UUID", (row) => row.uuid ?? "", "wide"]],
   }),
   containers: listing({
     rows: (session) => session.store.state.containers(),
     past: (state) => state.containers,
     name: (row) => `ct/${row.name ?? row.id}`,
-    columns: [
-      ["NAME", (row) => row.name ?? ""],
-      ["VMID", (row) => String(row.id)],
-      ["NODE", (row) => row.nodeId],
-      ["STATUS", (row) => (row.template ? "template" : row.status)],
-      ["CPUS", (row) => String(row.cpuCores ?? "")],
-      ["MEMORY", (row) => formatBytes(row.memoryBytes)],
-      ["DISK", (row) => formatBytes(row.diskSize)],
-      ["UPTIME", (row) => seconds(row.uptime)],
-      ["TAGS", (row) => row.tags.join(","), "wide"],
-      ["POOL", (row) => row.pool ?? "", "wide"],
-      ["LOCK", (row) => row.lockStatus ?? "", "wide"],
-      ["OSTYPE", (row) => row.osTemplate ?? "", "wide"],
-    ],
+    columns: [...GUEST_COLUMNS, ["OSTYPE", (row) => row.osTemplate ?? "", "wide"]],
   }),
   storage: listing({
     rows: (session) => session.store.state.storages(),
@@ -108,8 +98,9 @@ const LISTINGS: Readonly<Record<string, Listing<unknown>>> = {
   }),
   tasks: listing<TaskRecord>({
     isOwn: true,
-    rows: (session) => session.store.tasks.list({ limit: 200 }),
+    rows: namedTasks,
     name: (row) => `task/${row.id}`,
+    key: (row) => row.ref,
     columns: [
       ["ID", (row) => String(row.id)],
       ["OBJECT", (row) => row.ref ?? `${row.resourceType}/${row.resourceId}`],
@@ -154,6 +145,17 @@ const LISTINGS: Readonly<Record<string, Listing<unknown>>> = {
   }),
 };
 
+/** Tasks that others ran on a guest of the inventory are about that guest, too. */
+async function namedTasks({ store, clock }: Session): Promise<readonly TaskRecord[]> {
+  const { resources } = await store.resources.inventory(clock.now());
+  const byVmid = new Map(resources.map((one) => [String(one.vmid), refKey(one.ref)]));
+  const isGuest = (row: TaskRecord) => row.resourceType === "vm" || row.resourceType === "container";
+  return (await store.tasks.list({ limit: 200 })).map((row) => {
+    const ref = row.ref ?? (isGuest(row) ? byVmid.get(row.resourceId) : undefined);
+    return ref === undefined ? row : { ...row, ref };
+  });
+}
+
 const ALIASES: Readonly<Record<string, string>> = {
   node: "nodes",
   no: "nodes",
@@ -173,8 +175,13 @@ function conditionOf(row: Resource, type: string): string {
 }
 
 /** `proxmoor get`: looks at the cluster, stores what it saw and lists it; --cached lists what is stored. */
-export async function get(what: string, options: GetOptions, io: Io): Promise<CommandResult> {
-  const [kind = "", name] = what.split("/", 2);
+export async function get(
+  [what, named]: readonly [what: string, name: string | undefined],
+  options: GetOptions,
+  io: Io,
+): Promise<CommandResult> {
+  const [kind = "", slashed] = what.split("/", 2);
+  const name = slashed ?? named;
   const list = LISTINGS[ALIASES[kind] ?? kind];
   if (!list)
     throw new ProxmoorError("USAGE", `there is no list "${kind}"`, {
@@ -192,9 +199,13 @@ export async function get(what: string, options: GetOptions, io: Io): Promise<Co
       if (list.isOwn !== true && options.cached !== true && !isPast) await look(session, io.signal);
       const rows = await select(list, { session, name, selector: options.selector, at: options.at });
       if (name !== undefined && rows.length === 0)
-        throw new ProxmoorError("NOT_FOUND", `there is no ${what}`, {
-          remedy: `\`proxmoor get ${ALIASES[kind] ?? kind}\` lists what there is.`,
-        });
+        throw new ProxmoorError(
+          "NOT_FOUND",
+          `there is no ${[what, named].filter((one) => one !== undefined).join(" ")}`,
+          {
+            remedy: `\`proxmoor get ${ALIASES[kind] ?? kind}\` lists what there is.`,
+          },
+        );
       const text = format(list, rows, { output: options.output, now: session.clock.now() });
       if (text !== last) io.out(last === "" ? text : `\n${text}`);
       last = text;
@@ -219,13 +230,7 @@ async function select(
   const keys = new Set(
     resources.filter((one) => wanted.every((test) => test(one.labels))).map((one) => refKey(one.ref)),
   );
-  return rows.filter((row) =>
-    keys.has(
-      (row as { ref?: unknown }).ref === undefined || typeof (row as { ref?: unknown }).ref !== "string"
-        ? list.name(row)
-        : (row as { ref: string }).ref,
-    ),
-  );
+  return rows.filter((row) => keys.has((list.key ?? list.name)(row) ?? ""));
 }
 
 async function pastRows(list: Listing<unknown>, session: Session, at: string): Promise<readonly unknown[]> {

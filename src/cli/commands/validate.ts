@@ -2,6 +2,7 @@ import { refKey } from "../../model/ref.js";
 import type { CommandResult, Io } from "../io.js";
 import { readInput, type ManifestOptions } from "../manifest-input.js";
 import { toJson } from "../output/json.js";
+import { counted } from "../output/table.js";
 
 /** `proxmoor validate`: reads and checks manifests, contacts nothing. */
 export async function validate(
@@ -11,6 +12,6 @@ export async function validate(
   const { desired, files } = await readInput(options, io);
   const refs = desired.guests.map((guest) => refKey(guest.ref));
   if (options.output === "json") io.out(`${toJson({ files, guests: refs })}\n`);
-  else io.out(`${files.length} files, ${refs.length} guests: ${refs.join(", ")}\nNo faults.\n`);
+  else io.out(`${counted(files.length, "file")}, ${counted(refs.length, "guest")}: ${refs.join(", ")}\nNo faults.\n`);
   return { exitCode: 0 };
 }

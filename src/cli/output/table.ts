@@ -11,6 +11,11 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
   return `${lines.join("\n")}\n`;
 }
 
+/** `1 file`, `3 files`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** `5s`, `3m`, `2h10m`, `4d`: how long something took or is ago, from milliseconds. */
 export function formatDuration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));

@@ -8,6 +8,8 @@ export interface QuantityRule {
   readonly minimum: number;
   /** Only multiples of this many bytes. */
   readonly step: number;
+  /** What a number without a unit was probably meant in. */
+  readonly bare: "Mi" | "Gi";
 }
 
 /** The keys of a map that are no fixed names: slots, labels. */
@@ -75,8 +77,8 @@ export function decimal(description: string, range: Range): Schema {
 }
 
 /** Bytes, written the way Kubernetes does; in whole MiB, PVE's unit of memory and the finest it allots disks in. */
-export function quantity(description: string, minimum: number): Schema {
-  return { type: ["string", "integer"], description, quantity: { minimum, step: MiB } };
+export function quantity(description: string, minimum: number, bare: QuantityRule["bare"] = "Mi"): Schema {
+  return { type: ["string", "integer"], description, quantity: { minimum, step: MiB, bare } };
 }
 
 export function list(description: string, items: Schema): Schema {

@@ -11,7 +11,7 @@ const from = fields(
 
 const rootfs = fields("The root file system.", {
   storage: text("The storage it is on.", "storage"),
-  size: quantity("Its size; it can grow, never shrink.", MiB),
+  size: quantity("Its size; it can grow, never shrink.", MiB, "Gi"),
   readOnly: flag("Read only."),
   replicate: flag("Part of replication."),
 });
@@ -20,7 +20,7 @@ const mount = fields(
   "A mount point: a volume of a storage (`storage` and `size`) or something of the node (`source`).",
   {
     storage: text("The storage of the volume.", "storage"),
-    size: quantity("The volume's size; it can grow, never shrink.", MiB),
+    size: quantity("The volume's size; it can grow, never shrink.", MiB, "Gi"),
     source: text("A folder of the node to mount instead of a volume.", "absolute-path"),
     path: text("Where it is mounted in the container.", "absolute-path"),
     backup: flag("Part of backups; for volumes."),

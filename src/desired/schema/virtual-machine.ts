@@ -40,7 +40,7 @@ const cpu = fields("The processor.", {
 
 const disk = fields("A disk.", {
   storage: text("The storage it is on.", "storage"),
-  size: quantity("Its size; it can grow, never shrink.", MiB),
+  size: quantity("Its size; it can grow, never shrink.", MiB, "Gi"),
   format: choice("The file format, on storages that keep files.", ["raw", "qcow2", "vmdk"]),
   cache: choice("The cache mode.", ["none", "writethrough", "writeback", "unsafe", "directsync"]),
   aio: choice("How the node reads and writes it.", ["native", "threads", "io_uring"]),

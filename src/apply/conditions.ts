@@ -27,6 +27,20 @@ export function findings(differences: Partial<Findings>): Findings {
   };
 }
 
+/** All is as declared, or waits for a restart. */
+export function restartFindings(pending: readonly string[]): Findings {
+  if (pending.length === 0) return findings({});
+  return findings({ restartRequired: { status: "True", reason: "PendingChanges", message: pending.join(", ") } });
+}
+
+/** The last try failed; what the guest is like nobody can say. */
+export function failureFindings(text: string): Findings {
+  return findings({
+    synced: { status: "False", reason: "Failed", message: text },
+    ready: { status: "Unknown", reason: "Failed", message: text },
+  });
+}
+
 /** The resource with its conditions brought up to date; the same object where nothing is new. */
 export function withFindings(resource: Resource, found: Findings, now: number): Resource {
   const types: readonly [ConditionType, Say][] = [
