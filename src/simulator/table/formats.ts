@@ -69,7 +69,7 @@ function startup(value: string): string | undefined {
 }
 
 function lxcMountPath(value: string): string | undefined {
-  return /(^|\/)\.\.?(\/|$)/.test(value) ? `${value} contains illegal character sequences` : undefined;
+  return /\/\.\.?\/|\/\.\.?$|^\.\.\//.test(value) ? `${value} contains illegal character sequences` : undefined;
 }
 
 /** The model must be one of QEMU's own; custom ones would need a file that the simulator does not have. */
@@ -209,7 +209,10 @@ export const FORMATS: Readonly<Record<string, Check>> = {
 const PRIVILEGE_NAME =
   /^(VM\.(Allocate|Audit|Backup|Clone|Config\.(CDROM|CPU|Cloudinit|Disk|HWType|Memory|Network|Options)|Console|GuestAgent\.(Audit|FileRead|FileSystemMgmt|FileWrite|Unrestricted)|Migrate|PowerMgmt|Replicate|Snapshot|Snapshot\.Rollback)|Datastore\.(Allocate|AllocateSpace|AllocateTemplate|Audit)|Group\.Allocate|Mapping\.(Audit|Modify|Use)|Permissions\.Modify|Pool\.(Allocate|Audit)|Realm\.(Allocate|AllocateUser)|SDN\.(Allocate|Audit|Use)|Sys\.(AccessNetwork|Audit|Console|Incoming|Modify|PowerMgmt|Syslog)|User\.Modify)$/;
 
+/** The zones of the system's table, which has places only: no abbreviations, no offsets, no old names of countries. */
 function validTimeZone(zone: string): boolean {
+  if (zone === "UTC") return true;
+  if (!/^(Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific)\/[A-Z]/.test(zone)) return false;
   try {
     new Intl.DateTimeFormat("en", { timeZone: zone });
     return true;

@@ -88,6 +88,14 @@ describe("simulator: containers are changed", () => {
     ]);
   });
 
+  it("features beyond nesting are root's", async () => {
+    const denied = "403 Permission check failed (changing feature flags (except nesting) is only allowed for root@pam)";
+    const said: string[] = [];
+    for (const given of ["features=nesting=0", "features=nesting=1", "features=nesting=0", "features=fuse=1"])
+      said.push(await put(200, given));
+    expect(said).to.deep.equal([denied, "null", "null", denied]);
+  });
+
   const resizes: readonly (readonly [string, string])[] = [
     [
       "disk=mp9 size=+1G",

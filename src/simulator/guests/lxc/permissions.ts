@@ -60,12 +60,17 @@ function checkMount(call: Call, scope: LxcScope, key: string, value: string | un
   else call.require(`/storage/${created.storage}`, ["Datastore.AllocateSpace"]);
 }
 
+/** Only root may change more than `nesting`; a first or last `nesting=0` counts as more in PVE. */
 function checkFeatures(call: Call, scope: LxcScope, value: string | undefined): void {
   if (!scope.unprivileged) onlyRoot("changing feature flags for privileged container");
-  const rest = (text: string | undefined): string => {
-    const { nesting: _free, ...others } = partsOf(text ?? "", "features");
-    return JSON.stringify(Object.entries(others).sort());
-  };
-  if (rest(scope.before["features"]) !== rest(value)) onlyRoot("changing feature flags (except nesting)");
+  const old = partsOf(scope.before["features"] ?? "", "features");
+  const next = partsOf(value ?? "", "features");
+  const before = Object.keys(old).length > 0;
+  const changed =
+    before && value !== undefined
+      ? [...new Set([...Object.keys(old), ...Object.keys(next)])].filter((key) => old[key] !== next[key])
+      : Object.entries(before ? old : next).map(([key, state]) => (state === "1" ? key : `${key} off`));
+  if (changed.length === 0) return;
+  if (changed.some((key) => key !== "nesting")) onlyRoot("changing feature flags (except nesting)");
   checkCt(call, scope, ["VM.Allocate"]);
 }
