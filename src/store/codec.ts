@@ -55,16 +55,27 @@ function storable(text: string): string {
     .replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
 }
 
+/** What stands for the n-th parameter, from 1. */
+export function placeOf(provider: Provider, number: number): string {
+  // SQLite looks each `$1` up by its name: a first sync of 10,000 guests took 8.2 s, with `?` 1.3 s.
+  return provider === "sqlite" ? "?" : `$${number}`;
+}
+
 /** The parameters of one statement in the making. */
 export class Parameters {
   readonly values: unknown[] = [];
 
   constructor(private readonly provider: Provider) {}
 
+  /** Adds a list as one parameter: an array of PostgreSQL's, JSON for SQLite. */
+  addList(values: readonly (string | number)[]): string {
+    this.values.push(this.provider === "sqlite" ? JSON.stringify(values) : values);
+    return placeOf(this.provider, this.values.length);
+  }
+
   /** Adds a value and gives what stands for it in the statement. */
   add(column: Column, value: unknown): string {
     this.values.push(encode(column, value, this.provider));
-    // SQLite looks each `$1` up by its name: a first sync of 10,000 guests took 8.2 s, with `?` 1.3 s.
-    return this.provider === "sqlite" ? "?" : `$${this.values.length}`;
+    return placeOf(this.provider, this.values.length);
   }
 }

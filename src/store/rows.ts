@@ -1,5 +1,5 @@
 import type { QueryRunner, SelectQueryBuilder } from "typeorm";
-import { Parameters, decodeRow } from "./codec.js";
+import { Parameters, decodeRow, placeOf } from "./codec.js";
 import { queryRows } from "./sql.js";
 import type { Column, Provider, Stamps, Table } from "./entities/table.js";
 
@@ -114,13 +114,39 @@ function insertStatement(
   records: readonly object[],
 ): { sql: string; values: unknown[] } {
   const parameters = new Parameters(tx.provider);
-  const tuples = records.map((record) => {
-    const row: Row = { ...record, createdAt: tx.now, updatedAt: tx.now };
-    const places = columns.map(([property, column]) => parameters.add(column, row[property]));
+  for (const record of records) {
+    for (const [property, column] of columns) {
+      const isStamp = property === "createdAt" || property === "updatedAt";
+      parameters.add(column, isStamp ? tx.now : (record as Row)[property]);
+    }
+  }
+  const sql = statementText(tx.provider, { table: table.name, columns, rows: records.length });
+  return { sql, values: parameters.values };
+}
+
+/** The text of the last large statement: a stream of rows is one text over and over. */
+let lastText: { readonly key: string; readonly sql: string } | undefined;
+
+function statementText(
+  provider: Provider,
+  of: {
+    readonly table: string;
+    readonly columns: readonly (readonly [string, Column])[];
+    readonly rows: number;
+  },
+): string {
+  const key = `${provider} ${of.table} ${of.columns.length} ${of.rows}`;
+  if (lastText?.key === key) return lastText.sql;
+  const width = of.columns.length;
+  const tuple = (_: unknown, row: number): string => {
+    const places = of.columns.map((__, at) => placeOf(provider, row * width + at + 1));
     return `(${places.join(", ")})`;
-  });
-  const names = columns.map(([, column]) => `"${column.name}"`).join(", ");
-  return { sql: `INSERT INTO "${table.name}" (${names}) VALUES ${tuples.join(", ")}`, values: parameters.values };
+  };
+  const names = of.columns.map(([, column]) => `"${column.name}"`).join(", ");
+  const tuples = Array.from({ length: of.rows }, tuple).join(", ");
+  const sql = `INSERT INTO "${of.table}" (${names}) VALUES ${tuples}`;
+  lastText = { key, sql };
+  return sql;
 }
 
 /** updated_at only grows, also within one millisecond, so that it tells two states of a row apart. */
@@ -158,14 +184,23 @@ export async function markAll<T>(
   keys: readonly (string | number)[],
 ): Promise<void> {
   const column = columnOf(table, mark.column);
-  const by = columnOf(table, mark.by);
-  for (const chunk of chunks(keys, MAX_VARIABLES)) {
-    const parameters = new Parameters(tx.provider);
-    const value = parameters.add(column, mark.value);
-    const places = chunk.map((key) => parameters.add(by, key)).join(", ");
-    const sql = `UPDATE "${table.name}" SET "${column.name}" = ${value} WHERE "${by.name}" IN (${places})`;
-    await tx.runner.query(sql, parameters.values);
-  }
+  if (keys.length === 0) return;
+  const parameters = new Parameters(tx.provider);
+  const value = parameters.add(column, mark.value);
+  const among = inList(tx, columnOf(table, mark.by), { keys, parameters });
+  await tx.runner.query(`UPDATE "${table.name}" SET "${column.name}" = ${value} WHERE ${among}`, parameters.values);
+}
+
+/** `column IN keys` with one parameter for all of them: 10,000 single ones take longer to read than to use. */
+function inList(
+  tx: Tx,
+  column: Column,
+  { keys, parameters }: { readonly keys: readonly (string | number)[]; readonly parameters: Parameters },
+): string {
+  const place = parameters.addList(keys);
+  return tx.provider === "sqlite"
+    ? `"${column.name}" IN (SELECT value FROM json_each(${place}))`
+    : `"${column.name}" = ANY(${place})`;
 }
 
 /** `"column" = ?` for each field; undefined is NULL, to set, never to compare. */
@@ -189,19 +224,17 @@ export async function deleteWhere<T>(tx: Tx, table: Table<T>, key: Partial<T>): 
   await tx.runner.query(`DELETE FROM "${table.name}" WHERE ${where}`, parameters.values);
 }
 
-/** Deletes the rows whose column has one of the values, in chunks. */
+/** Deletes the rows whose column has one of the values. */
 export async function deleteIn<T>(
   tx: Tx,
   table: Table<T>,
   property: keyof T & string,
   values: readonly (string | number)[],
 ): Promise<void> {
-  const column = columnOf(table, property);
-  for (const chunk of chunks(values, MAX_VARIABLES)) {
-    const parameters = new Parameters(tx.provider);
-    const places = chunk.map((value) => parameters.add(column, value)).join(", ");
-    await tx.runner.query(`DELETE FROM "${table.name}" WHERE "${column.name}" IN (${places})`, parameters.values);
-  }
+  if (values.length === 0) return;
+  const parameters = new Parameters(tx.provider);
+  const among = inList(tx, columnOf(table, property), { keys: values, parameters });
+  await tx.runner.query(`DELETE FROM "${table.name}" WHERE ${among}`, parameters.values);
 }
 
 export function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {

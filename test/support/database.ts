@@ -89,7 +89,7 @@ async function createDatabase(cleanups: (() => Promise<void>)[]): Promise<string
   return Object.assign(new URL(maintenance), { pathname: `/${name}` }).href;
 }
 
-async function postgresQuery(url: string, sql: string): Promise<Record<string, unknown>[]> {
+export async function postgresQuery(url: string, sql: string): Promise<Record<string, unknown>[]> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {

@@ -44,8 +44,8 @@ export interface RepositorySpec<M extends RepositoryTypes, Row extends { readonl
 export type Relation<T, R> = (tx: Tx, records: readonly T[]) => Promise<Map<string, R[]>>;
 
 const DEFAULT_LIMIT = 100;
-/** Rows of a stream or of an upsert that are in memory at once. */
-const CHUNK = 500;
+/** Rows that are in memory at once. With more of them, what is garbage soon lives longer. */
+const CHUNK = { upsert: 100, stream: 250 };
 
 export class SqlRepository<M extends RepositoryTypes, Row extends { readonly id: Id }> implements Repository<M> {
   constructor(
@@ -128,7 +128,7 @@ export class SqlRepository<M extends RepositoryTypes, Row extends { readonly id:
       for await (const record of typeof records === "function" ? records() : records) {
         rows.push(this.spec.toRow(record, tx.now));
         count += 1;
-        if (rows.length >= CHUNK) await flush();
+        if (rows.length >= CHUNK.upsert) await flush();
       }
       await flush();
       if (isNumbered(this.spec.table)) await continueNumbers(tx, this.spec.table.name);
@@ -159,7 +159,7 @@ export class SqlRepository<M extends RepositoryTypes, Row extends { readonly id:
   async *stream(filter?: Pick<Filter, M["filter"]>): AsyncGenerator<Kept<M["record"]>> {
     let after: string | undefined;
     do {
-      const page: Page<Kept<M["record"]>> = await this.page(filter, { after, limit: CHUNK });
+      const page: Page<Kept<M["record"]>> = await this.page(filter, { after, limit: CHUNK.stream });
       yield* page.items;
       after = page.next;
     } while (after !== undefined);
