@@ -73,6 +73,13 @@ export function addDatabaseCommands(program: Command, parts: ProgramParts, io: I
     .option("-y, --yes", "go on without asking")
     .action(finish(async (options: DbOptions) => (await load()).dbReset(options, io)));
 
+  command("seed", "proxmoor db seed --profile medium --database file:./try.db")
+    .description("Fill an empty database with a made-up cluster and its history, the same for the same number.")
+    .option("--profile <name>", "small (20 guests), medium (500) or large (10,000)", "small")
+    .option("--seed <n>", "another number makes another cluster (1)")
+    .addOption(outputs("json"))
+    .action(finish(async (options: DbOptions) => (await load()).dbSeed(options, io)));
+
   command("check", "proxmoor db check", "proxmoor db check -o json")
     .description("Examine every page and row; print a checksum of each table. Exit 0: sound.")
     .addOption(outputs("json"))

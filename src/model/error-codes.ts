@@ -54,6 +54,7 @@ export const ERROR_CODES = {
   DB_MIGRATION: "A migration failed",
   DB_BACKUP: "A backup could not be made or used",
   DB_DAMAGED: "The database contradicts itself",
+  DB_NOT_EMPTY: "The database holds data already",
   DB_DECLINED: "Nothing was changed: the question was not confirmed",
   DB_ERROR: "The database answered with an error",
   // everything else

@@ -59,10 +59,10 @@ interface Rule {
 
 function rules(provider: Connections["provider"]): Rule[] {
   const guests = [
-    { table: "vms", type: "vm" },
-    { table: "containers", type: "container" },
+    { table: "vms", type: "vm", id: "CAST(s.resource_id AS INTEGER)" },
+    { table: "containers", type: "container", id: "CAST(s.resource_id AS INTEGER)" },
   ];
-  const observed = [...guests, { table: "storage", type: "storage" }];
+  const observed = [...guests, { table: "storage", type: "storage", id: "s.resource_id" }];
   const elements =
     provider === "sqlite"
       ? (column: string) => `json_each(${column})`
@@ -80,9 +80,9 @@ function rules(provider: Connections["provider"]): Rule[] {
       text: "has no snapshot that says it is there",
       sql: `SELECT '${type}/' || o.id AS subject FROM ${table} o WHERE COALESCE((SELECT s.change_type FROM state_snapshots s WHERE s.resource_type = '${type}' AND s.resource_id = CAST(o.id AS TEXT) ORDER BY s.id DESC LIMIT 1), 'deleted') = 'deleted'`,
     })),
-    ...observed.map(({ table, type }) => ({
+    ...observed.map(({ table, type, id }) => ({
       text: "is there by its newest snapshot, but has no row",
-      sql: `SELECT '${type}/' || s.resource_id AS subject FROM state_snapshots s WHERE s.id IN (SELECT MAX(id) FROM state_snapshots WHERE resource_type = '${type}' GROUP BY resource_id) AND s.change_type <> 'deleted' AND NOT EXISTS (SELECT 1 FROM ${table} o WHERE CAST(o.id AS TEXT) = s.resource_id)`,
+      sql: `SELECT '${type}/' || s.resource_id AS subject FROM state_snapshots s WHERE s.id IN (SELECT MAX(id) FROM state_snapshots WHERE resource_type = '${type}' GROUP BY resource_id) AND s.change_type <> 'deleted' AND NOT EXISTS (SELECT 1 FROM ${table} o WHERE o.id = ${id})`,
     })),
   ];
 }

@@ -2,6 +2,7 @@ import type { EventLog, Leases, ResourceStore, TaskLog } from "../apply/types.js
 import type { History, StateStore } from "../history/types.js";
 import { openAdminWith } from "./admin.js";
 import type { DatabaseAdmin } from "./admin.js";
+import { ProxmoorError } from "../model/errors.js";
 import type { Connections, Migrations } from "./connections.js";
 import { Database } from "./database.js";
 import { SqlEventLog } from "./event-log.js";
@@ -18,6 +19,8 @@ import type { Repositories } from "./repositories/types.js";
 import { SqlResourceStore } from "./resource-store.js";
 import { SqlRevisionStore } from "./revision-store.js";
 import type { RevisionStore } from "./revision-store.js";
+import { seedDays } from "./seed.js";
+import type { SeedProfile } from "./seed.js";
 import type { StoreSettings } from "./settings.js";
 import { openSqlite } from "./sqlite.js";
 import { SqlStateStore } from "./state-store.js";
@@ -29,6 +32,8 @@ export type { StoreEvent } from "./logger.js";
 export type { DatabaseAdmin } from "./admin.js";
 export type { TableChecksum } from "./checksums.js";
 export type { SchemaChange } from "./migrate.js";
+export { SEED_PROFILES } from "./seed.js";
+export type { SeedProfile } from "./seed.js";
 
 /** The open database. All calls are safe at once, from several programs as well. */
 export interface Store {
@@ -68,6 +73,35 @@ export function openAdmin(
   options: StoreOptions & { readonly make?: boolean },
 ): Promise<DatabaseAdmin> {
   return openAdminWith(settings, { ...adminOptions(settings, options), make: options.make === true });
+}
+
+/**
+ * Fills an empty database with a made-up cluster and its history, the same rows for the same number. Throws
+ * DB_NOT_EMPTY where it holds nodes already.
+ */
+export async function seed(
+  settings: StoreSettings,
+  what: { readonly profile: SeedProfile; readonly seed: number },
+  log?: StoreLog,
+): Promise<void> {
+  const days = seedDays(what.profile, what.seed);
+  let now = 0;
+  const store = await openStore(settings, { now: () => now, ...(log === undefined ? {} : { log }) });
+  try {
+    if ((await store.lists.nodes.count()) > 0) {
+      throw new ProxmoorError("DB_NOT_EMPTY", "The database holds a cluster already", {
+        remedy: "Name an empty one with --database, or empty this one with `proxmoor db reset`.",
+      });
+    }
+    for (const { observed, tasks, resources } of days) {
+      now = observed.takenAt;
+      await store.tasks.observe(tasks);
+      await store.state.sync(observed);
+      for (const resource of resources) await store.resources.save(resource);
+    }
+  } finally {
+    await store.close();
+  }
 }
 
 /** Puts a backup in the database's place; see restoreDatabase. */

@@ -7,11 +7,15 @@ import { proxmoor } from "../support/cli.js";
 import type { CallOptions } from "../support/cli.js";
 import { guest, observedState } from "../support/observed.js";
 
+function urlOf(db: TestDatabase): { DATABASE_URL: string; HOME: string } {
+  const url = db.settings.provider === "sqlite" ? `file:${db.settings.file}` : db.settings.url;
+  return { DATABASE_URL: url, HOME: db.folder };
+}
+
 /** Runs `proxmoor db …` on the test's database. */
 function caller(db: TestDatabase) {
-  const url = db.settings.provider === "sqlite" ? `file:${db.settings.file}` : db.settings.url;
   return (args: readonly string[], options: CallOptions = {}) =>
-    proxmoor(["db", ...args], { ...options, env: { DATABASE_URL: url, HOME: db.folder, ...options.env } });
+    proxmoor(["db", ...args], { ...options, env: { ...urlOf(db), ...options.env } });
 }
 
 async function fill(db: TestDatabase, vmids: readonly number[] = [100, 101]): Promise<void> {
@@ -164,6 +168,27 @@ describeStore("proxmoor db", (database) => {
     expect(err).match(/\[DB_DAMAGED\]/);
     expect(code).equal(2);
     expect(JSON.parse((await call(["check", "-o", "json"])).out)).deep.include({ sound: false });
+  });
+
+  it("seed fills an empty database, with the same rows for the same number", async () => {
+    const dbs = [await database(), await database(), await database()];
+    const outs = [];
+    for (const [at, db] of dbs.entries()) {
+      const seeded = await caller(db)(["seed", "--seed", at === 2 ? "2" : "1"]);
+      expect(seeded.err).equal("");
+      outs.push(sums(seeded.out).join("\n"));
+    }
+    expect(outs[1]).equal(outs[0]);
+    expect(outs[2]).not.equal(outs[0]);
+    expect(outs[0])
+      .match(/^nodes 3 /m)
+      .and.match(/^tasks 16 /m)
+      .and.match(/^resources [1-9]/m);
+    const [db = await database()] = dbs;
+    expect((await caller(db)(["seed"])).err).match(/\[DB_NOT_EMPTY\]/);
+    expect((await caller(db)(["seed", "--profile", "huge"])).err).match(/there is no profile "huge" \[USAGE\]/);
+    const history = await proxmoor(["history", "--limit", "3"], { env: urlOf(db) });
+    expect(history.out).match(/ {2}updated by \S+ \(\w+, task \d+\)\n {4}\S+: /);
   });
 
   it("vacuum gives space back", async () => {

@@ -1,5 +1,14 @@
 import { ProxmoorError } from "../../model/errors.js";
-import { openAdmin, restore, type DatabaseAdmin, type SchemaChange, type TableChecksum } from "../../store/index.js";
+import {
+  openAdmin,
+  restore,
+  seed,
+  SEED_PROFILES,
+  type SeedProfile,
+  type DatabaseAdmin,
+  type SchemaChange,
+  type TableChecksum,
+} from "../../store/index.js";
 import { openSession, storeAccess, type GlobalOptions, type StoreAccess } from "../compose.js";
 import type { CommandResult, Io } from "../io.js";
 import { numberOf } from "../look.js";
@@ -11,6 +20,8 @@ export interface DbOptions extends GlobalOptions {
   readonly output?: string;
   readonly yes?: boolean;
   readonly to?: string;
+  readonly profile?: string;
+  readonly seed?: string;
   readonly keepDays?: string;
   readonly keepRevisions?: string;
 }
@@ -75,6 +86,18 @@ export function dbReset(options: DbOptions, io: Io): Promise<CommandResult> {
     io.out(`The database is empty.${backupFile === undefined ? "" : ` A backup from before is ${backupFile}`}\n`);
     return DONE;
   });
+}
+
+/** `proxmoor db seed`: a made-up cluster with a history, to try things with. */
+export async function dbSeed(options: DbOptions, io: Io): Promise<CommandResult> {
+  const profile = Object.keys(SEED_PROFILES).find((name): name is SeedProfile => name === options.profile);
+  if (profile === undefined)
+    throw new ProxmoorError("USAGE", `there is no profile "${options.profile ?? ""}"`, {
+      remedy: `Profiles are ${Object.keys(SEED_PROFILES).join(", ")}.`,
+    });
+  const { settings, options: store } = storeAccess(options, io);
+  await seed(settings, { profile, seed: numberOf(options.seed ?? "1", "--seed", 0) }, store.log);
+  return dbCheck(options, io);
 }
 
 /** `proxmoor db check`: 0 sound, 2 (thrown) not. */
