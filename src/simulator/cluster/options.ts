@@ -37,18 +37,31 @@ function get(call: Call): unknown {
 }
 
 /** Booleans of a property string are numbers in answers, numbers stay text. */
-function partsShown(parts: Parts, shape: Properties): Record<string, string | number> {
-  return Object.fromEntries(
-    Object.entries(parts).map(([key, value]) => [key, shape[key]?.type === "boolean" ? Number(value) : value]),
-  );
+function partsShown(parts: Parts, shape: Properties): Record<string, unknown> {
+  const shown = (key: string, value: string): unknown => {
+    if (key === "user-allow-list") return value.split(";");
+    return shape[key]?.type === "boolean" ? Number(value) : value;
+  };
+  return Object.fromEntries(Object.entries(parts).map(([key, value]) => [key, shown(key, value)]));
 }
 
+/** PVE's `get_allowed_tags`: registered ones are for who may change the datacenter, the others by its rule. */
 function allowedTags(call: Call): string[] {
+  const { options } = call.state.cluster;
+  const privileged = call.holds("/", ["Sys.Modify"]);
+  const registered = splitList(options["registered-tags"] ?? "");
+  const access = splitString(options["user-tag-access"] ?? "", propertyString("user-tag-access") ?? {});
+  const rule = access["user-allow"] ?? "free";
   const tags = new Set<string>();
-  for (const guest of Object.values(call.state.guests))
-    if (call.holds(`/vms/${guest.vmid}`, ["VM.Audit"]))
-      for (const tag of splitList(guest.config["tags"] ?? "")) tags.add(tag);
-  for (const tag of splitList(call.state.cluster.options["registered-tags"] ?? "")) tags.add(tag);
+  if (rule !== "none" || privileged) for (const tag of splitList(access["user-allow-list"] ?? "")) tags.add(tag);
+  if (rule === "free" || rule === "existing" || privileged)
+    for (const guest of Object.values(call.state.guests))
+      if (privileged || call.holds(`/vms/${guest.vmid}`, ["VM.Audit"]))
+        for (const tag of splitList(guest.config["tags"] ?? "")) tags.add(tag);
+  for (const tag of registered) {
+    if (privileged) tags.add(tag);
+    else tags.delete(tag);
+  }
   return [...tags].sort();
 }
 
