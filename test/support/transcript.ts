@@ -144,7 +144,7 @@ function steady(text: string): string {
   return text
     .replace(/(UPID:[\w.-]+):[0-9A-F]{8}:[0-9A-F]{8,9}:[0-9A-F]{8}:/g, "$1:PID:PSTART:TIME:")
     .replace(/\b[0-9a-f]{40}\b/g, "DIGEST")
-    .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, (id) => (/^(.)\1|^10000000/.test(id) ? id : "UUID"))
+    .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, (id) => (/^(.)\1{7}-|^10000000-/.test(id) ? id : "UUID"))
     .replace(/\bBC:24:11:(?!00:0[0-2]:)(:?[0-9A-F]{2}){3}\b/g, "BC:24:11:MAC")
     .replace(/"(PVE(?:VNC)?:(?:[^":]+:)?)[^":]+::[^"]+"/g, '"$1TICKET"')
     .replace(/("CSRFPreventionToken"):"[^"]+"/g, '$1:"TOKEN"')
