@@ -87,7 +87,8 @@ async function keep(
 /** `host:pid:start` as a person reads it. */
 export function describeHolder(holder: string | undefined): string {
   const [host, pid] = holder?.split(":") ?? [];
-  return host === undefined || pid === undefined ? "another run" : `another run (process ${pid} on host ${host})`;
+  if (host === undefined || pid === undefined) return holder ?? "another run";
+  return `another run (process ${pid} on host ${host})`;
 }
 
 function busy(name: string, holder: string | undefined): ProxmoorError {

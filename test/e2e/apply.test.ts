@@ -67,7 +67,7 @@ describe("diff and apply against the simulated cluster", () => {
     await lab.call(["apply", "-f", "manifests"]);
     await lab.edit("web.yaml", /^ {2}onBoot: true\n/m, "");
     const diff = await lab.call(["diff", "-f", "manifests"]);
-    expect(diff.out).to.contain("-onBoot: true  # back to PVE's default, live");
+    expect(diff.out).to.contain("-onBoot: true  # back to PVE's default (false), live");
     expect((await lab.call(["apply", "-f", "manifests"])).code).to.equal(0);
     const { vmid, node } = await named("web-01");
     expect(await lab.pve("GET", `/nodes/${node}/qemu/${vmid}/config`)).to.not.have.property("onboot");
