@@ -118,7 +118,7 @@ class Player {
   }
 }
 
-/** `TYPE ID`, and its node and user where they are not the usual ones. */
+/** `TYPE ID` of a UPID. */
 function nameOf(upid: string): string {
   const [, , , , , type = "", id = ""] = upid.split(":");
   return id === "" ? type : `${type} ${decodeURIComponent(id)}`;
