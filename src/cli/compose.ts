@@ -1,6 +1,7 @@
 import type { Clock } from "../apply/ports.js";
 import { loadConfig, requirePve, type Config } from "../config/config.js";
-import { createPve, type Pve } from "../pve/index.js";
+import type { EventRecord } from "../apply/types.js";
+import { createPve, type Oddity, type Pve } from "../pve/index.js";
 import {
   openStore,
   parseDatabaseUrl,
@@ -53,7 +54,7 @@ export function storeAccess(options: GlobalOptions, io: Io): StoreAccess {
   const config = configOf(options, io);
   const { database } = config;
   const settings = { ...parseDatabaseUrl(database.url(), database.provider), logging: database.logging };
-  const level = database.logLevel ?? "warn";
+  const level = database.logLevel ?? (database.logging ? "debug" : "warn");
   return { config, settings, options: { now: () => systemClock.now(), log: (event) => logStore(event, level, io) } };
 }
 
@@ -64,13 +65,17 @@ export async function openSession(options: GlobalOptions, io: Io): Promise<Sessi
   if (store.backupFile !== undefined)
     io.err(`The database was migrated; a backup from before is ${store.backupFile}\n`);
   let pve: Pve | undefined;
+  const told: Promise<void>[] = [];
+  // A log of events that fails must not fail what it tells of.
+  const report = (oddity: Oddity) => void told.push(store.events.record(oddEvent(oddity)).catch(() => undefined));
   return {
     config,
     store,
     clock: systemClock,
-    pve: () => (pve ??= connect(config, io)),
+    pve: () => (pve ??= connect(config, io, report)),
     close: async () => {
       await pve?.close();
+      await Promise.all(told);
       await store.close();
     },
   };
@@ -83,11 +88,17 @@ function logStore(event: StoreEvent, level: string, io: Io): void {
   if (LEVELS.indexOf(event.level) >= LEVELS.findIndex((one) => one === level)) io.err(`${toJson(event, true)}\n`);
 }
 
-function connect(config: Config, io: Io): Pve {
+function oddEvent({ endpoint, field, problem, path }: Oddity): EventRecord {
+  const what = field === "" ? "a row" : field;
+  const message = `PVE's answer to ${endpoint} is not as documented: ${what} ${problem} (seen at ${path})`;
+  return { time: systemClock.now(), type: "Warning", reason: "UnexpectedAnswer", message };
+}
+
+function connect(config: Config, io: Io, report: (oddity: Oddity) => void): Pve {
   const { endpoint, auth, tls } = requirePve(config);
   if (tls.insecure)
     io.err(
       "Warning: TLS verification is off (insecure): anybody on the way can read and change what is sent, the token too.\n",
     );
-  return createPve({ endpoint, auth, tls }, {});
+  return createPve({ endpoint, auth, tls }, { report });
 }

@@ -40,13 +40,14 @@ export function loadConfig({ flags, env, readFile = (file) => readFileSync(file,
   const sources: Sources = { flags, context, env };
   const url = findSecret({ flag: "database", key: "databaseUrl", env: "DATABASE_URL" }, sources, readFile);
   const provider = find({ key: "databaseProvider", env: "DATABASE_PROVIDER" }, sources)?.value;
-  const logLevel = levelOf(find({ key: "", env: "DB_LOG_LEVEL" }, sources)?.value);
+  const logging = asBoolean(find({ key: "", env: "ENABLE_DB_LOGGING" }, sources));
+  const logLevel = levelOf(find({ key: "", env: "DB_LOG_LEVEL" }, sources)?.value, logging);
   const endpoint = find({ flag: "endpoint", key: "endpoint", env: "PROXMOX_VE_ENDPOINT" }, sources);
   return Object.freeze<Config>({
     pve: endpoint && (() => pveConfig(endpoint.value, sources, readFile)),
     database: Object.freeze({
       url: url?.read ?? (() => "file:./proxmoor.db"),
-      logging: asBoolean(find({ key: "", env: "ENABLE_DB_LOGGING" }, sources)) ?? false,
+      logging: logging ?? false,
       ...(provider !== undefined && { provider }),
       ...(logLevel !== undefined && { logLevel }),
     }),
@@ -56,8 +57,15 @@ export function loadConfig({ flags, env, readFile = (file) => readFileSync(file,
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 
-function levelOf(text: string | undefined): (typeof LEVELS)[number] | undefined {
+/** Statements are told at the level debug, so a higher one contradicts ENABLE_DB_LOGGING. */
+function levelOf(text: string | undefined, logging: boolean | undefined): (typeof LEVELS)[number] | undefined {
   const level = LEVELS.find((one) => one === text);
+  if (logging === true && level !== undefined && level !== "debug")
+    throw new ProxmoorError(
+      "CONFIG_CONFLICT",
+      `ENABLE_DB_LOGGING asks for every statement, DB_LOG_LEVEL ${level} hides them`,
+      { remedy: "Set DB_LOG_LEVEL to debug or leave it out; or leave ENABLE_DB_LOGGING out." },
+    );
   if (text === undefined || level !== undefined) return level;
   throw new ProxmoorError("CONFIG_INVALID", `DB_LOG_LEVEL is ${JSON.stringify(text)}`, {
     remedy: `Levels are ${LEVELS.join(", ")}.`,

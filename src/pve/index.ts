@@ -11,6 +11,7 @@ import { survey, type Survey, type SurveyPlan } from "./survey.js";
 import { PveTasks } from "./tasks.js";
 import { record, textOf } from "./wire.js";
 
+export type { Oddity } from "./answers.js";
 export type { PveDeps, PveSettings } from "./settings.js";
 export type { Survey } from "./survey.js";
 
@@ -37,7 +38,7 @@ export function createPve(settings: PveSettings, deps: PveDeps = {}): Pve {
   const client = createPveClient(settings, deps);
   const tasks = new PveTasks(client);
   return {
-    reader: new PveReader(client),
+    reader: new PveReader(client, deps.report),
     sender: new PveSender(client, tasks),
     tasks,
     version: async (signal) => {

@@ -1,6 +1,8 @@
 import { messageOf, ProxmoorError } from "../model/errors.js";
 import type { Kind } from "../model/ref.js";
 import type { ClusterReader, GuestStatus, GuestSummary, ObservedNode, RawConfig } from "../observed/types.js";
+import { AnswerCheck } from "./answers.js";
+import type { Oddity } from "./answers.js";
 import type { PveClient } from "./client.js";
 import { decode } from "./codec/decode.js";
 import { listedGuest, rawConfig, statusOf } from "./guest.js";
@@ -26,14 +28,22 @@ const STORAGE_TIMEOUT_MS = 5_000;
 
 /** Reads the cluster (src/observed/types.ts). The client bounds how many requests run at the same time. */
 export class PveReader implements ClusterReader {
-  constructor(private readonly client: PveClient) {}
+  private readonly check: AnswerCheck;
+
+  /** `report` is told what in PVE's answers is not as documented; what can be read of them is used all the same. */
+  constructor(
+    private readonly client: PveClient,
+    report: (oddity: Oddity) => void = () => undefined,
+  ) {
+    this.check = new AnswerCheck(report);
+  }
 
   /**
    * The nodes first, then each node's own lists (`/cluster/resources` lags up to 10 s behind them), at last the
    * cluster's list: it has pools and HA states, the guests of silent nodes, and those that moved in between.
    */
   async overview(signal?: AbortSignal): Promise<Overview> {
-    const nodeRows = records(await this.client.get("/nodes", {}, { signal }), "/nodes");
+    const nodeRows = this.rows(await this.client.get("/nodes", {}, { signal }), "/nodes");
     const silent = new Map<string, string>();
     const asked = await Promise.all(
       nodeRows.map(async (row) => {
@@ -47,7 +57,7 @@ export class PveReader implements ClusterReader {
     );
     const lists = asked.filter((list): list is NodeLists => list !== undefined);
     const [resources, configured] = await Promise.all([
-      this.client.get("/cluster/resources", {}, { signal }).then((data) => records(data, "/cluster/resources")),
+      this.client.get("/cluster/resources", {}, { signal }).then((data) => this.rows(data, "/cluster/resources")),
       this.storageConfig(signal),
     ]);
     return {
@@ -65,7 +75,9 @@ export class PveReader implements ClusterReader {
   /** One request: `/pending` holds current values, what waits, and the digest. */
   async guestConfig(at: { kind: Kind; vmid: number; node: string }, signal?: AbortSignal): Promise<RawConfig> {
     const path = `${guestPath(at)}/pending`;
-    return rawConfig(await this.client.get(path, {}, { signal }), path);
+    const data = await this.client.get(path, {}, { signal });
+    this.check.rows(data, path);
+    return rawConfig(data, path);
   }
 
   decode: ClusterReader["decode"] = (kind, raw) => decode(kind, raw);
@@ -86,7 +98,9 @@ export class PveReader implements ClusterReader {
       const machines = await this.guestList({ kind: "VirtualMachine", node }, signal);
       const [containers, storages, pveVersion] = await Promise.all([
         this.guestList({ kind: "Container", node }, signal),
-        this.optional(`${path}/storage`, signal).then((data) => (data === undefined ? [] : records(data, path))),
+        this.optional(`${path}/storage`, signal).then((data) =>
+          data === undefined ? [] : this.rows(data, `${path}/storage`),
+        ),
         this.optional(`${path}/version`, signal).then((data) =>
           data === undefined ? undefined : textOf(record(data, path)["version"]),
         ),
@@ -104,8 +118,14 @@ export class PveReader implements ClusterReader {
     signal: AbortSignal | undefined,
   ): Promise<readonly GuestSummary[]> {
     const path = guestsPath(at);
-    const rows = records(await this.client.get(path, {}, { signal, timeoutMs: NODE_TIMEOUT_MS }), path);
+    const rows = this.rows(await this.client.get(path, {}, { signal, timeoutMs: NODE_TIMEOUT_MS }), path);
     return rows.map((row) => listedGuest(row, { ...at, path }));
+  }
+
+  /** A list whose rows are checked as they enter. */
+  private rows(data: unknown, path: string): readonly WireRecord[] {
+    this.check.rows(data, path);
+    return records(data, path);
   }
 
   /** What a look is complete without: undefined where it is not permitted, or takes too long. */
@@ -120,7 +140,7 @@ export class PveReader implements ClusterReader {
 
   private async storageConfig(signal: AbortSignal | undefined): Promise<readonly WireRecord[]> {
     const data = await this.optional("/storage", signal);
-    return data === undefined ? [] : records(data, "/storage");
+    return data === undefined ? [] : this.rows(data, "/storage");
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Dispatcher } from "undici";
 
 import { ProxmoorError } from "../model/errors.js";
+import type { Oddity } from "./answers.js";
 
 /** A secret, or how to read it (again): files with secrets may rotate while the program runs. */
 export type Secret = string | (() => string | Promise<string>);
@@ -64,6 +65,8 @@ export interface PveDeps {
   readonly random?: (() => number) | undefined;
   /** Carries the requests instead of connections of our own; a failed connect is told as a ConnectError (tls.ts). */
   readonly dispatcher?: Dispatcher | undefined;
+  /** Told what in PVE's answers is not as documented, each thing once. */
+  readonly report?: ((oddity: Oddity) => void) | undefined;
 }
 
 export const DEFAULT_TIMEOUTS: PveTimeouts = { connect: 10_000, headers: 40_000, writeHeaders: 120_000, body: 40_000 };

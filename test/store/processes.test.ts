@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { proxmoor } from "../support/cli.js";
 import { describeStore, NOW } from "../support/database.js";
 import { guest, observedState } from "../support/observed.js";
 import { storeProcess } from "../support/store-process.js";
@@ -27,17 +28,20 @@ describeStore("Two processes on one database", (database) => {
 
   it("survive kill -9 of one in the middle of a sync: the database holds the last whole one", async () => {
     const db = await database();
-    const process = storeProcess(db.settings, { do: "sync forever", guests: 2000 });
+    const process = storeProcess(db.settings, { do: "sync forever", guests: 10_000 });
     await process.printed("round 2");
     await process.kill();
+    const url = db.settings.provider === "sqlite" ? `file:${db.settings.file}` : db.settings.url;
+    const check = await proxmoor(["db", "check"], { env: { DATABASE_URL: url, HOME: db.folder } });
+    expect(check.out + check.err).match(/^vms +10000 [^]*The database is sound\.\n$/m);
 
     const store = await db.open();
     const vms = await store.state.vms();
     const rounds = new Set(vms.map((vm) => vm.config?.["round"]));
-    expect([vms.length, rounds.size]).deep.equal([2000, 1]);
+    expect([vms.length, rounds.size]).deep.equal([10_000, 1]);
     const snapshots = await store.state.snapshots({ type: "vm" });
-    expect(snapshots).to.have.length(2000 * Number([...rounds][0]));
+    expect(snapshots).to.have.length(10_000 * Number([...rounds][0]));
     const next = await store.state.sync(observedState({ takenAt: NOW, guests: [guest(100, {})] }));
-    expect(next).deep.include({ deleted: 1999, updated: 1 });
+    expect(next).deep.include({ deleted: 9999, updated: 1 });
   });
 });
