@@ -8,6 +8,7 @@ import { SkewedClock } from "./faults/skewed-clock.js";
 import { Api, type ApiCall, type Delivery } from "./http/api.js";
 import { dispatch } from "./http/dispatch.js";
 import { stateFrom, type ClusterRecord } from "./from-state.js";
+import { HaManager } from "./cluster/ha-manager.js";
 import { fingerprintOf, makeCertificate } from "./http/certificate.js";
 import { RequestLog, type LoggedRequest } from "./http/log.js";
 import { Routes } from "./http/routes.js";
@@ -141,6 +142,8 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
   const server =
     listen === false ? undefined : new ApiServer({ api, conditions: faults.conditions, clock, certificate });
   const port = listen === false ? 0 : await server?.listen(host, listen.port ?? 0);
+  const ha = new HaManager(world);
+  ha.start();
   file?.touch();
   const url = listen === false ? "https://simulator.invalid" : `https://${bracketed(host)}:${port}`;
   const fingerprint = listen === false ? "" : fingerprintOf(certificate);
@@ -166,6 +169,7 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
     },
     async stop() {
       faults.clear();
+      ha.stop();
       world.tasks.halt();
       await server?.close();
       file?.close();

@@ -1,4 +1,5 @@
 import type { SimulatorClock } from "./clock.js";
+import type { HaRequest } from "./cluster/ha-request.js";
 import { fail } from "./fault.js";
 import { Random } from "./random.js";
 import { Held, Locks } from "./state/locks.js";
@@ -23,6 +24,8 @@ export class World {
   readonly clock: SimulatorClock;
   readonly random: Random;
   readonly locks = new Locks();
+  /** By `vm:100`: what HA's manager finds at its next round. */
+  readonly haRequests = new Map<string, HaRequest>();
   readonly tasks: TaskRunner;
   readonly speed: number;
   /** Storages that are full or slow (milliseconds a volume that is made there), by id. */

@@ -13,8 +13,10 @@ const STEP = 500;
  *     > METHOD PATH key=value …      a call of the API; a value with blanks stands in double quotes, with \n and \"
  *     > METHOD PATH … &              its task is left running; else it is followed, and its end printed
  *     > METHOD PATH … | 2            only the first two rows of the answer
+ *     > METHOD PATH … | key,key      only these keys of the answer
  *     > wait SECONDS                 the clock goes on
  *     > log                          the log of the last task, once it has ended, and how it ended
+ *     > stop                         the last task is stopped
  *     > offline NODE / online NODE
  *
  * `$task` in a call is the last task's UPID, `$digest` the digest that an answer named last.
@@ -50,6 +52,8 @@ class Player {
         return [];
       case "log":
         return (await this.log()).map((text) => `    ${text}`);
+      case "stop":
+        return printed(await this.simulator.as().call("DELETE", this.taskPath));
       case "offline":
       case "online":
         this.simulator.setNodeOnline(word, verb === "online");
@@ -61,8 +65,8 @@ class Player {
 
   private async call(method: string, path: string, rest: readonly string[]): Promise<string[]> {
     const follow = rest.at(-1) !== "&";
-    const rows = rest.at(-2) === "|" ? Number(rest.at(-1)) : undefined;
-    const words = rest.slice(0, rows !== undefined ? -2 : follow ? undefined : -1);
+    const wanted = rest.at(-2) === "|" ? (rest.at(-1) ?? "") : undefined;
+    const words = rest.slice(0, wanted !== undefined ? -2 : follow ? undefined : -1);
     const pairs = words.map((pair) => {
       const [, key = "", value = ""] = /^([^=]*)=?([^]*)$/.exec(pair) ?? [];
       return [key, this.filled(value.startsWith('"') ? (JSON.parse(value) as string) : value)];
@@ -71,7 +75,7 @@ class Player {
       const params = Object.fromEntries(pairs) as Record<string, string>;
       const data = await this.patiently(this.simulator.as(this.user).call(method, this.filled(path), params));
       this.digest = digestIn(data) ?? this.digest;
-      if (typeof data !== "string" || !data.startsWith("UPID:")) return printed(data, rows);
+      if (typeof data !== "string" || !data.startsWith("UPID:")) return printed(data, wanted);
       this.task = data;
       return [`task ${nameOf(data)}${follow ? `: ${await this.end()}` : ""}`];
     } catch (error) {
@@ -131,12 +135,14 @@ function digestIn(data: unknown): string | undefined {
   return typeof digest === "string" ? digest : undefined;
 }
 
-/** One line for a value, one a row for a list. */
-function printed(data: unknown, rows = Infinity): string[] {
-  if (!Array.isArray(data)) return [steady(JSON.stringify(data))];
+/** One line for a value, one a row for a list; `wanted` is how many rows, or which keys. */
+function printed(data: unknown, wanted = ""): string[] {
+  const rows = /^\d+$/.test(wanted) ? Number(wanted) : Infinity;
+  const keys = wanted === "" || rows !== Infinity ? undefined : wanted.split(",");
+  if (!Array.isArray(data)) return [steady(JSON.stringify(data, keys))];
   if (data.length === 0) return ["[]"];
   const more = data.length > rows ? [`… and ${data.length - rows} more`] : [];
-  return [...(data as unknown[]).slice(0, rows).map((row) => steady(`- ${JSON.stringify(row)}`)), ...more];
+  return [...(data as unknown[]).slice(0, rows).map((row) => steady(`- ${JSON.stringify(row, keys)}`)), ...more];
 }
 
 /** Ids that a profile or a script sets are of few different digits; those that the cluster makes up are not. */

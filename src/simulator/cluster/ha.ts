@@ -1,9 +1,11 @@
 import { within } from "../access/users.js";
 import type { Call, Handlers } from "../call.js";
 import { fail } from "../fault.js";
-import { leaveHaRules } from "../guests/common/ha.js";
+import { crmState, leaveHaRules } from "../guests/common/ha.js";
+import type { Document, Guest } from "../state/model.js";
 import { change, fullSid, given, kept, shown } from "./ha-kept.js";
 import { haRuleCalls } from "./ha-rules.js";
+import { isQuorate } from "./quorum.js";
 
 const RESOURCES = "ha-resources";
 
@@ -48,35 +50,87 @@ function removeResource(call: Call): null {
 }
 
 /** An ignored resource counts as not managed here. */
-function moveResource(call: Call): unknown {
+const moveResource = (relocate: boolean) => (call: Call) => {
   const sid = sidOf(call);
   const resource = kept(call, RESOURCES)[sid];
   if (resource === undefined || resource["state"] === "ignored") fail(`resource '${sid}' is not HA managed`);
   const node = call.need("node");
   if (call.world.node(node) === undefined) fail(`no such cluster node '${node}'`);
+  // of a container nothing can be moved while it runs
+  call.world.haRequests.set(sid, { move: node, relocate: relocate || sid.startsWith("ct:") });
   return { sid, "requested-node": node };
-}
+};
 
 const noGroups = (verb: string) => (): never => fail(`cannot ${verb}: ha groups have been migrated to rules`);
 
+/** As `Thu Jan  1 00:00:00 2026`. */
+function localTime(seconds: number): string {
+  const [day = "", date = "", month = "", year = "", time = ""] = new Date(seconds * 1000).toUTCString().split(/,? /);
+  return `${day} ${month} ${String(Number(date)).padStart(2)} ${time} ${year}`;
+}
+
 function currentStatus(call: Call): unknown {
-  const nodes = Object.keys(call.state.nodes);
-  const quorum = { id: "quorum", type: "quorum", node: nodes[0], status: "OK", quorate: 1 };
-  const services = Object.values(kept(call, RESOURCES)).map((resource) => {
-    const sid = String(resource["sid"]);
-    const guest = call.world.guest(Number(sid.split(":")[1]));
-    const state = typeof resource["state"] === "string" ? resource["state"] : "started";
-    return {
-      id: `service:${sid}`,
-      type: "service",
-      sid,
-      node: guest?.node,
-      state,
-      request_state: state,
-      status: `${sid} (${guest?.node ?? ""}, ${state})`,
-    };
+  const { world, state } = call;
+  const nodes = Object.values(state.nodes);
+  const time = localTime(world.seconds());
+  const here = call.node;
+  const resources = Object.values(kept(call, RESOURCES));
+  const quorate = isQuorate(state);
+  const quorum = {
+    id: "quorum",
+    type: "quorum",
+    node: here,
+    status: quorate ? "OK" : `No quorum on node '${here}'!`,
+    quorate: quorate ? 1 : 0,
+  };
+  const managed = resources.length > 0;
+  const master = {
+    id: "master",
+    type: "master",
+    node: here,
+    status: `${here} (${managed ? "active" : "idle"}, ${time})`,
+  };
+  const fencing = {
+    id: "fencing",
+    type: "fencing",
+    node: here,
+    status: managed ? "armed (CRM watchdog active)" : "standby",
+    "armed-state": managed ? "armed" : "standby",
+  };
+  const agents = nodes.map(({ name, online }) => {
+    const busy = resources.some((one) => guestOf(call, one)?.node === name);
+    const mode = !online ? "old timestamp - dead?" : busy ? "active" : "idle, watchdog standby";
+    return { id: `lrm:${name}`, type: "lrm", node: name, status: `${name} (${mode}, ${time})` };
   });
-  return [quorum, ...services];
+  return [quorum, ...(managed ? [master, fencing, ...agents] : []), ...resources.map((one) => service(call, one))];
+}
+
+const guestOf = (call: Call, resource: Document): Guest | undefined =>
+  call.world.guest(Number(String(resource["sid"]).split(":")[1]));
+
+/** A resource as the status has it; `queued` until the manager's next round. */
+function service(call: Call, resource: Document): Record<string, unknown> {
+  const sid = String(resource["sid"]);
+  const guest = guestOf(call, resource);
+  const wanted = typeof resource["state"] === "string" ? resource["state"] : "started";
+  const crm = guest && crmState(call.state, guest);
+  const runs = guest?.run !== undefined;
+  const between = crm === "started" && !runs ? "starting" : crm === "stopped" && runs ? "stopping" : crm;
+  const state = wanted === "ignored" ? "ignored" : crm === "stopped" && wanted === "disabled" ? "disabled" : between;
+  const node = guest?.node ?? "";
+  return {
+    id: `service:${sid}`,
+    type: "service",
+    sid,
+    node,
+    state: state ?? "queued",
+    ...(crm !== undefined && { crm_state: crm }),
+    request_state: wanted,
+    max_restart: Number(resource["max_restart"] ?? 1),
+    max_relocate: Number(resource["max_relocate"] ?? 1),
+    failback: Number(resource["failback"] ?? 1),
+    status: `${sid} (${node}, ${state ?? "queued"})`,
+  };
 }
 
 export const haCalls: Handlers = {
@@ -91,8 +145,8 @@ export const haCalls: Handlers = {
     shown(call, RESOURCES, kept(call, RESOURCES)[sidOf(call)] ?? fail(`no such resource '${call.need("sid")}'`)),
   "PUT /cluster/ha/resources/{sid}": updateResource,
   "DELETE /cluster/ha/resources/{sid}": removeResource,
-  "POST /cluster/ha/resources/{sid}/migrate": moveResource,
-  "POST /cluster/ha/resources/{sid}/relocate": moveResource,
+  "POST /cluster/ha/resources/{sid}/migrate": moveResource(false),
+  "POST /cluster/ha/resources/{sid}/relocate": moveResource(true),
   ...haRuleCalls,
   "GET /cluster/ha/groups": noGroups("index groups"),
   "POST /cluster/ha/groups": noGroups("create group"),

@@ -1,12 +1,13 @@
 import type { Call, Handlers } from "../call.js";
 import { fail, refuse } from "../fault.js";
 import { load, hostRead, hostWritten } from "../guests/common/figures.js";
+import { isQuorate } from "./quorum.js";
 import { haState } from "../guests/common/ha.js";
 import { memoryBytes, shownCpus, guestName } from "../guests/qemu/status.js";
 import { bootDiskSize } from "../guests/qemu/drives.js";
 import { lxcCpus, lxcDiskSize, lxcDiskUsed, lxcMemory, lxcName } from "../guests/lxc/status.js";
 import { poolOfGuest } from "../pools/members.js";
-import type { Guest, NodeState, State, StorageState } from "../state/model.js";
+import type { Guest, NodeState, StorageState } from "../state/model.js";
 import { isOnNode, isShared } from "../storage/storages.js";
 import { storageFigures } from "../storage/figures.js";
 import { nodeFigures } from "../nodes/figures.js";
@@ -173,11 +174,6 @@ function status(call: Call): unknown {
     });
   return rows;
 }
-
-const isQuorate = (state: State): boolean => {
-  const nodes = Object.values(state.nodes);
-  return nodes.filter((node) => node.online).length * 2 > nodes.length;
-};
 
 export const resourceCalls: Handlers = {
   "GET /cluster/resources": resources,

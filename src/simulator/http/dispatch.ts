@@ -1,6 +1,7 @@
 import type { Login } from "../auth/login.js";
 import { checkRule } from "../auth/rules.js";
 import { Call, type Extras } from "../call.js";
+import { needQuorum } from "../cluster/quorum.js";
 import { ApiFault, fail, refuse } from "../fault.js";
 import { Held } from "../state/locks.js";
 import { checkCall, type Params } from "../table/check.js";
@@ -72,7 +73,14 @@ function prepare(world: World, routes: Routes, { method, segments, params, login
   const faults = checkCall(all, route.shape);
   if (Object.keys(faults).length > 0) refuse(faults);
   const call = new Call(world, caller, { node, path, params: all, upload });
-  return { call, run: () => route.handler(call) };
+  const asked = { method, pattern: route.pattern, path };
+  return {
+    call,
+    run: () => {
+      needQuorum(world.state, asked);
+      return route.handler(call);
+    },
+  };
 }
 
 /** The node in the path; an unknown one fails as a name that nobody resolves, an offline one as a dead host. */

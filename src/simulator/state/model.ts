@@ -107,6 +107,15 @@ export interface Running {
   /** The config that the machine was started with and what was plugged since. */
   cpus: number;
   reset?: number;
+  /** What the guest agent was told to do. */
+  agent?: AgentState;
+}
+
+export interface AgentState {
+  frozen?: boolean;
+  files?: Record<string, string>;
+  /** By pid from 1001: the output, and when it ends (UTC milliseconds). */
+  programs?: { out: string; code: number; endsAt: number }[];
 }
 
 export interface Pool {

@@ -1,26 +1,46 @@
 import type { Call } from "../../call.js";
+import { fail } from "../../fault.js";
 import type { Document, Guest, GuestKind, State } from "../../state/model.js";
 import { splitList } from "../../table/check.js";
 import type { TaskLog, Work } from "../../tasks/runner.js";
 
-/** Milliseconds until manager and agent have come round to a request. */
-const ROUND_MS = 10_000;
+type Named = Pick<Guest, "kind" | "vmid">;
 
-function resource(state: State, kind: GuestKind, vmid: number): Document | undefined {
-  const found = state.documents["ha-resources"]?.[`${kind === "qemu" ? "vm" : "ct"}:${vmid}`];
-  return typeof found === "object" && !Array.isArray(found) ? found : undefined;
+/** `vm:100`, `ct:200`. */
+export const sidOf = ({ kind, vmid }: Named): string => `${kind === "qemu" ? "vm" : "ct"}:${vmid}`;
+
+function resource(state: State, guest: Named): Document | undefined {
+  return state.documents["ha-resources"]?.[sidOf(guest)];
 }
 
 /** What HA is asked to keep a guest in; undefined when it does not manage it. */
-export function haState(state: State, { kind, vmid }: Pick<Guest, "kind" | "vmid">): string | undefined {
-  const found = resource(state, kind, vmid);
+export function wantedState(state: State, guest: Named): string | undefined {
+  const found = resource(state, guest);
   return found === undefined ? undefined : String(found["state"] ?? "started");
+}
+
+/** Calls of a managed guest go by way of HA; an ignored one counts as unmanaged. */
+export function isManaged(state: State, guest: Named): boolean {
+  const asked = wantedState(state, guest);
+  return asked !== undefined && asked !== "ignored";
+}
+
+/** The manager's own state of a guest; undefined before its first round. */
+export function crmState(state: State, guest: Named): string | undefined {
+  const found = state.documents["ha-status"]?.[sidOf(guest)]?.["state"];
+  return typeof found === "string" ? found : undefined;
+}
+
+/** `hastate` of lists: the manager's state, before it knows the guest what is asked for. */
+export function haState(state: State, guest: Named): string | undefined {
+  const asked = wantedState(state, guest);
+  return asked === undefined ? undefined : (crmState(state, guest) ?? asked);
 }
 
 /** `ha` of a guest's status. */
 export function haStatus(state: State, guest: Guest): Record<string, unknown> {
-  const asked = haState(state, guest);
-  return asked === undefined ? { managed: 0 } : { managed: 1, state: asked };
+  if (wantedState(state, guest) === undefined) return { managed: 0 };
+  return { managed: 1, state: crmState(state, guest) ?? null };
 }
 
 interface Power {
@@ -34,27 +54,23 @@ interface Power {
  * root@pam, does the work some seconds later. [BEHAVIOUR section 6]
  */
 export function powerTask(call: Call, { kind, type, wants }: Power, work: (log: TaskLog) => Work): string {
-  const { world, node, vmid } = call;
-  const asked = haState(world.state, { kind, vmid });
-  if (asked === undefined || asked === "ignored") return call.task(type, vmid, work);
+  const { world, vmid } = call;
+  const guest = { kind, vmid };
+  if (!isManaged(world.state, guest)) return call.task(type, vmid, work);
   const [verb, haType] = wants === "started" ? (["start", "hastart"] as const) : (["stop", "hastop"] as const);
   return call.task(haType, vmid, function* (log) {
     log.line(`Requesting HA ${verb} for ${kind === "qemu" ? "VM" : "CT"} ${vmid}`);
     yield 0;
-    const found = resource(world.state, kind, vmid);
+    if (crmState(world.state, guest) === "error") {
+      log.line(`service '${sidOf(guest)}' in error state, must be disabled and fixed first`);
+      fail(`command 'ha-manager set ${sidOf(guest)} --state ${wants}' failed: exit code 255`);
+    }
+    const found = resource(world.state, guest);
     if (found !== undefined) found["state"] = wants;
+    world.haRequests.set(sidOf(guest), { node: call.node, type, work });
     world.changed();
-    world.after(ROUND_MS, () => {
-      world.tasks.start({ node, type, id: String(vmid), user: "root@pam", work: (own) => byAgent(own, work) });
-    });
   });
 }
-
-function* byAgent(log: TaskLog, work: (log: TaskLog) => Work): Work {
-  log.line("task started by HA resource agent");
-  yield* work(log);
-}
-
 /** A resource that is managed no more leaves its rules; a rule without any goes. */
 export function leaveHaRules(state: State, sid: string): void {
   const rules = state.documents["ha-rules"] ?? {};

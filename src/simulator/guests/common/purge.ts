@@ -1,3 +1,5 @@
+import type { Guest } from "../../state/model.js";
+import type { TaskLog } from "../../tasks/runner.js";
 import type { World } from "../../world.js";
 import { leaveHaRules } from "./ha.js";
 import { forgetFirewall } from "./firewall.js";
@@ -13,7 +15,9 @@ export function forgetGuest(world: World, vmid: number): void {
 }
 
 /** `purge`: the guest also leaves backup jobs and high availability; a job that is left empty goes. */
-export function purgeGuest(world: World, vmid: number): void {
+export function purgeGuest(world: World, { kind, vmid }: Pick<Guest, "kind" | "vmid">, log: TaskLog): void {
+  const word = kind === "qemu" ? "VM" : "CT";
+  log.line(`purging ${word} ${vmid} from related configurations..`);
   const jobs = world.state.documents["backup"] ?? {};
   for (const [id, job] of Object.entries(jobs)) {
     const vmids = job["vmid"];
@@ -23,8 +27,9 @@ export function purgeGuest(world: World, vmid: number): void {
     else job["vmid"] = left.join(",");
   }
   const ha = world.state.documents["ha-resources"] ?? {};
-  for (const sid of [`vm:${vmid}`, `ct:${vmid}`]) {
-    if (ha[sid] === undefined) continue;
+  const sid = `${word.toLowerCase()}:${vmid}`;
+  if (ha[sid] !== undefined) {
+    log.line(`NOTE: removed ${word} ${vmid} from HA resource configuration.`);
     delete ha[sid];
     leaveHaRules(world.state, sid);
   }

@@ -155,8 +155,7 @@ function destroy(call: Call): string {
         if (volume.content !== "backup") freeVolume(world, volume.volid, guest.node);
     forgetGuest(world, vmid);
     if (purge) {
-      log.line(`purging CT ${vmid} from related configurations..`);
-      purgeGuest(world, vmid);
+      purgeGuest(world, guest, log);
     }
     world.removeGuest(guest);
   });

@@ -1,68 +1,98 @@
 import type { Call, Handler, Handlers } from "../../call.js";
 import { fail } from "../../fault.js";
-import type { Guest } from "../../state/model.js";
+import type { Guest, Running } from "../../state/model.js";
 import { partsOf } from "../../table/check.js";
-import { isNetKey, parseNet } from "./nets.js";
+import { reachExec, reachExecStatus, readFile, writeFile } from "./agent-programs.js";
+import { AGENT_FACTS } from "./agent-facts.js";
+import { bootsSystem, powerOff } from "./power.js";
 
 /** Seconds of uptime after which the agent of a system answers. */
 const AGENT_SECONDS = 12;
 
 /** The guest's agent, or PVE's reason why nobody answers. [BEHAVIOUR section 9] */
-function withAgent(call: Call): Guest {
-  const guest = call.world.findGuest("qemu", call.node, call.vmid);
+function withAgent(call: Call): { guest: Guest; run: Running } {
+  const { world } = call;
+  const guest = world.findGuest("qemu", call.node, call.vmid);
+  const { run } = guest;
   if (guest.config["agent"] === undefined) fail("No QEMU guest agent configured");
-  if (guest.run === undefined) fail(`VM ${guest.vmid} is not running`);
+  if (run === undefined) fail(`VM ${guest.vmid} is not running`);
   const enabled = partsOf(guest.config["agent"], "agent")["enabled"] === "1";
-  if (!enabled || guest.run.paused || call.world.age(guest.run.startedAt) < AGENT_SECONDS)
+  if (!enabled || run.paused || world.age(run.startedAt) < AGENT_SECONDS || !bootsSystem(world, guest))
     fail("QEMU guest agent is not running");
-  return guest;
+  return { guest, run };
 }
 
-const simple =
-  (result: (guest: Guest, call: Call) => unknown): Handler =>
-  (call) => ({ result: result(withAgent(call), call) });
-
-function interfaces(guest: Guest): unknown {
-  const lo = {
-    name: "lo",
-    "hardware-address": "00:00:00:00:00:00",
-    "ip-addresses": [{ "ip-address": "127.0.0.1", "ip-address-type": "ipv4", prefix: 8 }],
-  };
-  const cards = Object.keys(guest.config)
-    .filter(isNetKey)
-    .sort()
-    .map((key, index) => ({
-      name: `eth${index}`,
-      "hardware-address": (parseNet(guest.config[key] ?? "")["macaddr"] ?? "").toLowerCase(),
-      "ip-addresses": [address(guest, Number(key.slice(3)))],
-    }));
-  return [lo, ...cards];
+interface Asked {
+  readonly guest: Guest;
+  readonly run: Running;
+  readonly call: Call;
 }
 
-/** A static address of cloud-init, else one that follows from the vmid. */
-function address(guest: Guest, index: number): Record<string, unknown> {
-  const given = /(?:^|,)ip=(\d[^,/]*)\/(\d+)/.exec(guest.config[`ipconfig${index}`] ?? "");
-  const made = `10.0.${(guest.vmid >> 8) & 255}.${guest.vmid & 255}`;
-  return { "ip-address": given?.[1] ?? made, "ip-address-type": "ipv4", prefix: Number(given?.[2] ?? 16) };
+type Command = (asked: Asked) => unknown;
+
+const result =
+  (command: Command): Handler =>
+  (call) => ({ result: command({ ...withAgent(call), call }) });
+
+/** What changes something inside; the numbers are those of file systems. */
+const DOING: Readonly<Record<string, Command>> = {
+  ping: () => ({}),
+  "fsfreeze-status": ({ run }) => (run.agent?.frozen === true ? "frozen" : "thawed"),
+  "fsfreeze-freeze": (asked) => freeze(asked, true),
+  "fsfreeze-thaw": (asked) => freeze(asked, false),
+  fstrim: () => ({ paths: [{ path: "/", minimum: 0, trimmed: 0 }] }),
+  "suspend-ram": pause,
+  "suspend-hybrid": pause,
+  "suspend-disk": shutdown,
+  shutdown,
+};
+
+function freeze({ run, call }: Asked, frozen: boolean): number {
+  const changed = (run.agent?.frozen === true) !== frozen;
+  run.agent = { ...run.agent, frozen };
+  call.world.changed();
+  return changed ? 1 : 0;
+}
+
+/** The agent says nothing when it went well: the system is gone some seconds later. */
+function shutdown({ guest, run, call: { world } }: Asked): object {
+  world.after(world.duration("qmshutdown"), () => {
+    if (guest.run === run) powerOff(world, guest);
+  });
+  return {};
+}
+
+function pause({ guest, run, call: { world } }: Asked): object {
+  run.paused = true;
+  world.guestChanged(guest);
+  return {};
 }
 
 const at = (method: string, command: string): string => `${method} /nodes/{node}/qemu/{vmid}/agent/${command}`;
 
+const each = (method: string, commands: Readonly<Record<string, Command>>): Handlers =>
+  Object.fromEntries(Object.entries(commands).map(([name, command]) => [at(method, name), result(command)]));
+
+const READING: Readonly<Record<string, Command>> = Object.fromEntries(
+  Object.entries(AGENT_FACTS).map(([name, fact]) => [name, ({ guest, call }: Asked) => fact(call.world, guest)]),
+);
+
+/** The old call for all of them. */
+function byName(call: Call): unknown {
+  const name = call.need("command");
+  const command = READING[name] ?? DOING[name] ?? fail(`VM ${call.vmid} qga command '${name}' failed`);
+  return result(command)(call);
+}
+
 export const agentCalls: Handlers = {
-  [at("POST", "ping")]: simple(() => ({})),
-  [at("GET", "network-get-interfaces")]: simple(interfaces),
-  [at("GET", "get-host-name")]: simple((guest) => ({ "host-name": guest.config["name"] ?? `VM${guest.vmid}` })),
-  [at("GET", "get-osinfo")]: simple(() => ({
-    id: "debian",
-    name: "Debian GNU/Linux",
-    "version-id": "12",
-    machine: "x86_64",
-  })),
-  [at("GET", "get-time")]: simple((_guest, call) => call.world.clock.now() * 1e6),
-  [at("POST", "fsfreeze-status")]: simple(() => "thawed"),
-  [at("POST", "fsfreeze-freeze")]: simple(() => 1),
-  [at("POST", "fsfreeze-thaw")]: simple(() => 1),
-  [at("POST", "fstrim")]: simple(() => ({ paths: [] })),
+  ...each("GET", READING),
+  ...each("POST", DOING),
+  "POST /nodes/{node}/qemu/{vmid}/agent": byName,
+  [at("POST", "set-user-password")]: result(() => ({})),
+  [at("POST", "exec")]: (call) => reachExec(call, withAgent(call)),
+  [at("GET", "exec-status")]: (call) => reachExecStatus(call, withAgent(call)),
+  [at("GET", "file-read")]: (call) => readFile(call, withAgent(call)),
+  [at("POST", "file-write")]: (call) => writeFile(call, withAgent(call)),
   "POST /nodes/{node}/qemu/{vmid}/monitor": (call) => {
     const guest = call.world.findGuest("qemu", call.node, call.vmid);
     if (guest.run === undefined) fail(`VM ${guest.vmid} not running`);

@@ -54,10 +54,10 @@ function destroy(call: Call): string {
     if (guest.config["protection"] === "1") fail(`can't remove VM ${vmid} - protection mode enabled`);
   };
   protect();
-  if (guest.run !== undefined) fail(`VM ${vmid} is running - destroy failed`);
   const purge = call.flag("purge");
   if (!purge && call.state.documents["ha-resources"]?.[`vm:${vmid}`] !== undefined)
     fail(`unable to remove VM ${vmid} - used in HA resources and purge parameter not set.`);
+  if (guest.run !== undefined) fail(`VM ${vmid} is running - destroy failed`);
   const unreferenced = call.flag("destroy-unreferenced-disks");
   return call.task("qmdestroy", vmid, function* (log) {
     yield world.guestLock("qemu", vmid);
@@ -71,8 +71,7 @@ function destroy(call: Call): string {
     destroyVolumes(world, guest, unreferenced, log);
     forgetGuest(world, vmid);
     if (purge) {
-      log.line(`purging VM ${vmid} from related configurations..`);
-      purgeGuest(world, vmid);
+      purgeGuest(world, guest, log);
     }
     world.removeGuest(guest);
   });

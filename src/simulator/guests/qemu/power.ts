@@ -5,7 +5,7 @@ import { enabledStorage } from "../../storage/storages.js";
 import { findVolume, locate } from "../../storage/volumes.js";
 import type { TaskLog, Work } from "../../tasks/runner.js";
 import type { World } from "../../world.js";
-import { powerTask } from "../common/ha.js";
+import { isManaged, powerTask } from "../common/ha.js";
 import { lockedText } from "../common/values.js";
 import { writeCloudInit } from "./cloud-init.js";
 import { bootOrder, drive, isDriveKey } from "./drives.js";
@@ -71,20 +71,24 @@ function checkHardware(world: World, guest: Guest): void {
   }
 }
 
-/** Whether the VM boots a system that knows the power button, and is up. */
-function reactsToShutdown(world: World, guest: Guest): boolean {
-  if (guest.run === undefined || guest.run.paused) return false;
+/** Whether the VM boots from a disk with a system on it. */
+export function bootsSystem(world: World, guest: Guest): boolean {
   const order = bootOrder(guest.config);
   const keys = order.length > 0 ? order : Object.keys(guest.config).filter(isDriveKey);
-  const boots = keys.some((key) => {
+  return keys.some((key) => {
     const value = guest.config[key];
     if (value === undefined || !isDriveKey(key)) return false;
     return findVolume(world.state, drive(key, value)["file"] ?? "", guest.node)?.bootable === true;
   });
-  return boots && world.age(guest.run.startedAt) >= BOOT_SECONDS;
 }
 
-function powerOff(world: World, guest: Guest): void {
+/** Whether the VM boots a system that knows the power button, and is up. */
+function reactsToShutdown(world: World, guest: Guest): boolean {
+  if (guest.run === undefined || guest.run.paused) return false;
+  return bootsSystem(world, guest) && world.age(guest.run.startedAt) >= BOOT_SECONDS;
+}
+
+export function powerOff(world: World, guest: Guest): void {
   guest.run = undefined;
   settle(world, guest);
 }
@@ -97,7 +101,7 @@ interface Stop {
 }
 
 /** PVE's `_do_vm_stop` with shutdown: asks, waits, and kills only with force. */
-function* shutDown(world: World, guest: Guest, { timeout, force, skiplock, type }: Stop, log: TaskLog): Work {
+export function* shutDown(world: World, guest: Guest, { timeout, force, skiplock, type }: Stop, log: TaskLog): Work {
   if (guest.run === undefined) return;
   const locked = lockedText(guest);
   if (locked !== undefined && !skiplock) fail(locked);
@@ -155,7 +159,11 @@ function stop(call: Call): string {
   const { world, vmid, node } = call;
   rootOnly(call, "skiplock", "keepActive", "migratedfrom");
   const skiplock = call.flag("skiplock");
-  if (call.flag("overrule-shutdown")) overruleShutdowns(call);
+  if (call.flag("overrule-shutdown")) {
+    if (isManaged(call.state, { kind: "qemu", vmid }))
+      refuse({ "overrule-shutdown": "Not applicable for HA resources." });
+    overruleShutdowns(call);
+  }
   return powerTask(call, { kind: "qemu", type: "qmstop", wants: "stopped" }, function* () {
     yield world.guestLock("qemu", vmid);
     const guest = taskGuest(world, node, vmid);
@@ -187,7 +195,9 @@ function shutdown(call: Call): string {
   const guest = world.guest(vmid);
   const force = call.flag("forceStop");
   if (guest?.kind === "qemu" && guest.run?.paused === true && !force) fail("VM is paused - cannot shutdown");
-  const options = { timeout: call.int("timeout"), force, skiplock: call.flag("skiplock"), type: "qmshutdown" };
+  // HA kills what does not shut down in time
+  const kills = force || isManaged(call.state, { kind: "qemu", vmid });
+  const options = { timeout: call.int("timeout"), force: kills, skiplock: call.flag("skiplock"), type: "qmshutdown" };
   return powerTask(call, { kind: "qemu", type: "qmshutdown", wants: "stopped" }, function* (log) {
     yield world.guestLock("qemu", vmid);
     yield* shutDown(world, taskGuest(world, node, vmid), options, log);
