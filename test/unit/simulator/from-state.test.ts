@@ -4,10 +4,11 @@ import { play } from "../../support/transcript.js";
 
 const GIB = 2 ** 30;
 
-/** Two nodes, one of them silent; a VM with a linked clone's disk and something pending, and a container. */
+/** Three nodes, one of them silent; a VM with a linked clone's disk and something pending, and a container. */
 const SEEN: ClusterRecord = {
   nodes: [
     { name: "a", online: false },
+    { name: "c", online: true },
     { name: "b", online: true, cpus: 16, memory: 64 * GIB, uptime: 1000 },
   ],
   storages: [
