@@ -107,8 +107,9 @@ async function runSteps(
       if (isNew) await ports.resources.save({ ...draft, identity: step.target.identity, phase: "creating" });
       progress.sent = true;
       ports.onEvent({ type: "step-started", key, op: step.op, step: index + 1, steps });
-      await runStep({ id, step }, again, context);
-      ports.onEvent({ type: "step-done", key, op: step.op, ms: ports.clock.now() - started });
+      const warnings = await runStep({ id, step }, again, context);
+      const ms = ports.clock.now() - started;
+      ports.onEvent({ type: "step-done", key, op: step.op, ms, ...(warnings !== undefined && { warnings }) });
     });
   }
 }

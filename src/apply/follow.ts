@@ -1,4 +1,4 @@
-import { ProxmoorError, messageOf } from "../model/errors.js";
+import { ProxmoorError } from "../model/errors.js";
 import type { Step } from "../plan/types.js";
 import { followTask, type TaskEnd } from "../tasks/follow.js";
 import type { Upid } from "../tasks/types.js";
@@ -11,6 +11,9 @@ export interface OwnTask {
   readonly op: Step["op"];
   readonly key: string;
 }
+
+/** The end of a task that PVE has forgotten. */
+export const LOST = "PVE no longer has the task, so that nobody can say how it ended";
 
 /**
  * Follows a task to its end and writes that down. A task that PVE has forgotten has ended, nobody can say how. Throws
@@ -45,6 +48,6 @@ async function follow(task: OwnTask, ports: ApplyPorts, signal: AbortSignal | un
     });
   } catch (error) {
     if (!(error instanceof ProxmoorError) || error.code !== "PVE_TASK_LOST") throw error;
-    return { exit: `how it ended is not known: ${messageOf(error)}`, ok: false, warnings: 0, logTail: [] };
+    return { exit: LOST, ok: false, warnings: 0, logTail: [] };
   }
 }

@@ -2,8 +2,9 @@ import { ProxmoorError, messageOf } from "../model/errors.js";
 import { refKey } from "../model/ref.js";
 import type { GuestStatus, ObservedGuest, Sight } from "../observed/types.js";
 import type { Step } from "../plan/types.js";
+import type { TaskEnd } from "../tasks/follow.js";
 import type { Upid } from "../tasks/types.js";
-import { followToEnd } from "./follow.js";
+import { followToEnd, LOST } from "./follow.js";
 import { findLost } from "./lost.js";
 import { isGrown, movedFields } from "./settled.js";
 import type { StepContext, StepRow } from "./step-context.js";
@@ -20,9 +21,13 @@ const DIGEST_TRIES = 5;
 
 /**
  * One write from the look before it to its end in the tasks table; every further try gets a row of its own (`again`).
- * Throws ProxmoorError; the row is ended, but for an abort or an answer that never came: then the next run picks it up.
+ * Gives PVE's warnings where it ended with some. Throws ProxmoorError; the row is ended, but for an abort or an answer that never came: then the next run picks it up.
  */
-export async function runStep(row: StepRow, again: () => Promise<number>, context: StepContext): Promise<void> {
+export async function runStep(
+  row: StepRow,
+  again: () => Promise<number>,
+  context: StepContext,
+): Promise<string | undefined> {
   const { ports, options } = context;
   const { step } = row;
   const started = ports.clock.now();
@@ -31,12 +36,12 @@ export async function runStep(row: StepRow, again: () => Promise<number>, contex
     const base = await lookBefore(step, context);
     if (base === "done") {
       await ports.taskLog.finish(id, { status: "OK", exitStatus: "nothing to do", at: ports.clock.now() });
-      return;
+      return undefined;
     }
     try {
-      await submit({ id, step }, base, context);
+      const warnings = await submit({ id, step }, base, context);
       await awaitState(step, context);
-      return;
+      return warnings;
     } catch (error) {
       const ms = pauseBeforeRetry(error, { attempt, waited: ports.clock.now() - started }, context);
       if (ms === undefined) throw error;
@@ -116,7 +121,11 @@ function unlessDone(step: Step, guest: ObservedGuest, { origin, ref }: StepConte
   });
 }
 
-async function submit(row: StepRow, base: ObservedGuest | undefined, context: StepContext): Promise<void> {
+async function submit(
+  row: StepRow,
+  base: ObservedGuest | undefined,
+  context: StepContext,
+): Promise<string | undefined> {
   const { ports, ref } = context;
   const key = refKey(ref);
   const request = ports.sender.describe(row.step, base);
@@ -136,14 +145,25 @@ async function submit(row: StepRow, base: ObservedGuest | undefined, context: St
   }
   if (upid === undefined) {
     await ports.taskLog.finish(row.id, { status: "OK", exitStatus: "OK", at: ports.clock.now() });
-    return;
+    return undefined;
   }
   await ports.taskLog.attach(row.id, upid);
   ports.onEvent({ type: "step-submitted", key, op: row.step.op, upid });
   const end = await followToEnd({ id: row.id, upid, op: row.step.op, key }, context);
-  if (end.ok) return;
+  if (end.ok) return end.warnings === 0 ? undefined : warningsOf(end);
   ports.onEvent({ type: "step-failed", key, op: row.step.op, text: end.exit, log: end.logTail });
-  throw ports.sender.explain(end.exit, key);
+  if (end.exit !== LOST) throw ports.sender.explain(end.exit, key);
+  throw new ProxmoorError("PVE_TASK_LOST", end.exit, {
+    subject: key,
+    retry: "later",
+    remedy: "Run again: the guest is looked at first, and only what is missing is done.",
+  });
+}
+
+/** PVE's own words, which its log has as `WARN: …`. */
+function warningsOf({ exit, logTail }: TaskEnd): string {
+  const lines = logTail.filter((line) => line.startsWith("WARN: ")).map((line) => line.slice("WARN: ".length));
+  return lines.join("; ") || exit;
 }
 
 /** A task may end before the guest is where it should be (reboot, HA): wait for it. */
@@ -153,6 +173,7 @@ async function awaitState(step: Step, { ports, options, ref }: StepContext): Pro
   const until = ports.clock.now() + AWAIT_STATUS_MS;
   for (let wait = 200; ; wait = Math.min(3000, wait * 2)) {
     const sight = await ports.sender.look(step.target, options.signal);
+    checkStillOurs(step, sight, ref);
     if (isReached(step, wanted, sight)) return;
     if (ports.clock.now() > until)
       throw new ProxmoorError(
@@ -162,6 +183,20 @@ async function awaitState(step: Step, { ports, options, ref }: StepContext): Pro
       );
     await ports.clock.sleep(wait, options.signal);
   }
+}
+
+/** PVE takes no condition with a power call: a guest that was replaced after the look before it was hit by it. */
+function checkStillOurs(step: Step, sight: Sight, ref: StepContext["ref"]): void {
+  if (step.op === "destroy" || sight.at !== "present" || sight.guest.identities.includes(step.target.identity)) return;
+  const { vmid, node, name = "", identities } = sight.guest;
+  throw new ProxmoorError(
+    "APPLY_IDENTITY",
+    `vmid ${vmid} on ${node} was given to another guest right before the ${step.op}, "${name}" with identity ${identities[0] ?? "none"}; ours had ${step.target.identity}`,
+    {
+      subject: refKey(ref),
+      remedy: `That guest is ${sight.guest.status} now. Look at it in PVE; choose another vmid for ours, or remove the old entry with --forget.`,
+    },
+  );
 }
 
 function isReached(step: Step, wanted: GuestStatus | "absent", sight: Sight): boolean {

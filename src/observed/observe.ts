@@ -1,4 +1,4 @@
-import { messageOf } from "../model/errors.js";
+import { messageOf, ProxmoorError } from "../model/errors.js";
 import type { ClusterReader, GuestSummary, ObservedState, Sight } from "./types.js";
 
 /** What one look covers. */
@@ -41,7 +41,9 @@ export async function observeCluster(reader: ClusterReader, options: ObserveOpti
     if (summaries.has(vmid)) continue;
     const isLost = silent.size > 0 && !listed.has(node);
     const reason = silent.get(node) ?? (isLost ? LOST_NODE : undefined);
-    sights.set(vmid, reason === undefined ? { at: "absent" } : { at: "unreadable", node, reason });
+    if (reason !== undefined) sights.set(vmid, { at: "unreadable", node, reason });
+    else if (listed.has(node)) sights.set(vmid, await confirmAbsence(reader, { vmid, node }, options.signal));
+    else sights.set(vmid, { at: "absent" });
   }
   return {
     takenAt: options.now,
@@ -65,6 +67,27 @@ export async function readGuest(reader: ClusterReader, summary: GuestSummary, si
   } catch (error) {
     signal?.throwIfAborted();
     return { at: "unreadable", node: summary.node, reason: messageOf(error) };
+  }
+}
+
+/**
+ * A guest that was there and that no list has: PVE leaves out of its lists what the log-in may not see (BEHAVIOUR 2), so
+ * that only its own "does not exist" makes it absent. Asked for as a VM: the privilege is the same for both kinds, and
+ * comes before the question whether there is such a guest.
+ */
+async function confirmAbsence(
+  reader: ClusterReader,
+  { vmid, node }: { vmid: number; node: string },
+  signal: AbortSignal | undefined,
+): Promise<Sight> {
+  signal?.throwIfAborted();
+  try {
+    await reader.guestConfig({ kind: "VirtualMachine", vmid, node }, signal);
+    return { at: "unreadable", node, reason: "no list has it, but it can be read: it was made or moved this moment" };
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof ProxmoorError && error.code === "PVE_NOT_FOUND") return { at: "absent" };
+    return { at: "unreadable", node, reason: messageOf(error) };
   }
 }
 

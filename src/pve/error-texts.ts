@@ -14,6 +14,16 @@ interface Pattern extends ErrorMeaning {
 }
 
 const LATER = { retry: "later" } as const;
+/** A lock is held by a task that ends, or was left by one that died. */
+const LOCKED = {
+  code: "PVE_LOCKED",
+  ...LATER,
+  remedy:
+    "Look which task holds it (the guest's task history in PVE) and run again when it has ended; " +
+    "a lock that a broken task left is removed with qm unlock or pct unlock on the node.",
+} as const;
+/** The guest was there a moment ago. */
+const GONE = "It was deleted or moved to another node since it was looked at. Run again: the plan will be made anew.";
 const NEVER = { retry: "never" } as const;
 
 /**
@@ -66,12 +76,12 @@ const PATTERNS: readonly Pattern[] = [
   { text: /checksum mismatch \(file change by other user\?\)/, code: "PVE_DIGEST", ...LATER },
   { text: /detected modified configuration - file changed by other user\?/, code: "PVE_DIGEST", ...LATER },
   // BEHAVIOUR 3: `VM is locked (backup)`, `CT is locked (snapshot)`
-  { text: /\b(VM|CT) is locked( \(|$)/, code: "PVE_LOCKED", ...LATER },
+  { text: /\b(VM|CT) is locked( \(|$)/, ...LOCKED },
   // BEHAVIOUR 3: `can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout`, `can't acquire lock '…'`
-  { text: /can't (lock file|acquire lock) '.*' - got timeout/, code: "PVE_LOCKED", ...LATER },
+  { text: /can't (lock file|acquire lock) '.*' - got timeout/, ...LOCKED },
   // BEHAVIOUR 3: `cfs-lock 'storage-S' error: got lock request timeout`, `'LOCK'-locked command timed out - aborting`
-  { text: /cfs-lock '.*' error: got lock request timeout/, code: "PVE_LOCKED", ...LATER },
-  { text: /-locked command timed out - aborting/, code: "PVE_LOCKED", ...LATER },
+  { text: /cfs-lock '.*' error: got lock request timeout/, ...LOCKED },
+  { text: /-locked command timed out - aborting/, ...LOCKED },
   // BEHAVIOUR 13: a node of the minority
   { text: /cluster not ready - no quorum\?|error: no quorum!/, code: "PVE_ERROR", ...LATER },
   // errors/unknown.qemu-config, unknown.lxc-config
@@ -80,6 +90,7 @@ const PATTERNS: readonly Pattern[] = [
     code: "PVE_NOT_FOUND",
     ...NEVER,
     what: "guest",
+    remedy: GONE,
   },
   // errors/unknown.qemu-clone
   {
@@ -87,6 +98,7 @@ const PATTERNS: readonly Pattern[] = [
     code: "PVE_NOT_FOUND",
     ...NEVER,
     what: "guest",
+    remedy: GONE,
   },
   // errors/unknown.storage-content; storage/status.unknown as a complaint about the parameter
   { text: /^storage '.*' does not exist/, code: "PVE_NOT_FOUND", ...NEVER, what: "storage" },
@@ -108,17 +120,25 @@ const PATTERNS: readonly Pattern[] = [
   // qemuconfig/put.nothing, delete.smbios and the like: refusals that PVE words as a 500
   { status: 500, text: /^no options specified/, code: "PVE_PARAMETER", ...NEVER },
   // BEHAVIOUR 8: the proxying node could not connect, so that the request was not taken
-  { status: 595, text: /./, code: "PVE_NODE_OFFLINE", ...LATER },
+  {
+    status: 595,
+    text: /./,
+    code: "PVE_NODE_OFFLINE",
+    ...LATER,
+    remedy: "Nothing was done. Check that the node is up and that the others reach it, then run again.",
+  },
   // anything else that only took too long: qmp and storage timeouts
   { status: 500, text: /got timeout/, code: "PVE_ERROR", ...LATER },
 ];
+
+const UNKNOWN = "What PVE says about it is in the task's log or in the node's journal (pvedaemon, pveproxy).";
 
 /** What an answer of PVE means. `text` is PVE's message with its complaints about parameters (see pveText). */
 export function meaningOf(status: number, text: string): ErrorMeaning {
   const found = PATTERNS.find(
     (pattern) => (pattern.status === undefined || pattern.status === status) && pattern.text.test(text || " "),
   );
-  return found ?? { code: "PVE_ERROR", retry: status >= 502 ? "later" : "never" };
+  return found ?? { code: "PVE_ERROR", retry: status >= 502 ? "later" : "never", remedy: UNKNOWN };
 }
 
 /** Answers of PVE's proxy after the request went on to the node: it may have been done (BEHAVIOUR 8). */

@@ -43,7 +43,10 @@ export class PveReader implements ClusterReader {
    * cluster's list: it has pools and HA states, the guests of silent nodes, and those that moved in between.
    */
   async overview(signal?: AbortSignal): Promise<Overview> {
-    const nodeRows = this.rows(await this.client.get("/nodes", {}, { signal }), "/nodes");
+    // a row of a type that nobody knows yet is no node
+    const nodeRows = this.rows(await this.client.get("/nodes", {}, { signal }), "/nodes").filter(
+      ({ type }) => type === undefined || type === "node",
+    );
     const silent = new Map<string, string>();
     const asked = await Promise.all(
       nodeRows.map(async (row) => {

@@ -42,7 +42,9 @@ export class PveSender implements StepSender {
 
   explain(exit: string, subject: string): ProxmoorError {
     const { code, retry, remedy } = meaningOf(500, exit);
-    return new ProxmoorError(code === "PVE_ERROR" ? "PVE_TASK_FAILED" : code, exit, { subject, retry, remedy });
+    if (code !== "PVE_ERROR") return new ProxmoorError(code, exit, { subject, retry, remedy });
+    const log = `The end of the task's log: proxmoor describe ${subject}.`;
+    return new ProxmoorError("PVE_TASK_FAILED", exit, { subject, retry, remedy: log });
   }
 
   /** Configuration and status. A guest that is not on its node is looked for on the others before it is called absent. */

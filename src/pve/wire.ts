@@ -28,7 +28,7 @@ export function unexpected(path: string, expected: string): ProxmoorError {
  */
 export function needed<T>(value: T | undefined, field: string, path: string): T {
   if (value !== undefined) return value;
-  throw new ProxmoorError("PVE_ANSWER", `PVE's answer to ${path} lacks "${field}"`, {
+  throw new ProxmoorError("PVE_ANSWER", `PVE's answer to ${decodeURIComponent(path)} lacks "${field}"`, {
     subject: path,
     remedy:
       "Nothing is done on an answer that is not whole. Check what stands between Proxmoor and PVE, and PVE's version.",

@@ -1,3 +1,4 @@
+import { ProxmoorError } from "../../src/model/errors.js";
 import type {
   ClusterReader,
   GuestStatus,
@@ -63,7 +64,7 @@ export function readerOf(cluster: ModelCluster): ClusterReader {
     }),
     guestConfig: async ({ vmid }) => {
       const guest = cluster.guests.get(vmid);
-      if (!guest) throw new Error(`Configuration file 'nodes/…/${vmid}.conf' does not exist`);
+      if (!guest) throw new ProxmoorError("PVE_NOT_FOUND", `Configuration file '${vmid}.conf' does not exist`);
       if (guest.unreadable !== undefined) throw new Error(guest.unreadable);
       const digest = JSON.stringify([guest.current, guest.pending]);
       return { config: mergedConfig(guest), pending: guest.pending, digest };

@@ -44,7 +44,7 @@ function lineOf(event: ApplyEvent, style: Style): string | undefined {
     case "step-waiting":
       return `${key}: ${event.op} waits ${formatDuration(event.ms)}: ${event.text}`;
     case "step-done":
-      return `${key}: ${event.op} ${style.green("done")} in ${formatDuration(event.ms)}`;
+      return `${key}: ${event.op} ${style.green("done")} in ${formatDuration(event.ms)}${warned(event.warnings, style)}`;
     case "step-failed":
       return [
         `${key}: ${event.op} ${style.red("failed")}: ${event.text}`,
@@ -59,6 +59,10 @@ function lineOf(event: ApplyEvent, style: Style): string | undefined {
     default:
       return assertNever(event);
   }
+}
+
+function warned(warnings: string | undefined, style: Style): string {
+  return warnings === undefined ? "" : `, ${style.yellow("with warnings")}: ${warnings}`;
 }
 
 interface Running {

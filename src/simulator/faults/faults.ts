@@ -108,8 +108,10 @@ export class Faults implements FaultControl {
   private task(plan: TaskPlan): TaskFault | undefined {
     let fault: TaskFault | undefined;
     for (const one of this.kept) {
-      if (one.task?.test(plan.type) !== true || !this.strikes(one)) continue;
       const { effect } = one.rule;
+      // nobody is set off by his own deeds
+      if ("person" in effect && this.person.isActing) continue;
+      if (one.task?.test(plan.type) !== true || !this.strikes(one)) continue;
       if ("latency" in effect) fault = { ...fault, delay: (fault?.delay ?? 0) + this.delay(effect) };
       else if ("lock" in effect) fault = { ...fault, how: "fail", text: this.lockText(plan.type, plan.id) };
       else if ("task" in effect) fault = { ...fault, ...effect.task };
@@ -185,10 +187,12 @@ export class Faults implements FaultControl {
   }
 
   private schedule(one: Kept, ms: number, again: boolean): void {
-    one.cancel = this.host.clock.after(ms, () => {
+    const strike = (): void => {
       if (this.strikes(one)) void this.befall(one.rule.effect, undefined);
       if (again) this.schedule(one, ms, again);
-    });
+    };
+    if (ms === 0) strike();
+    else one.cancel = this.host.clock.after(ms, strike);
   }
 
   private handle(added: readonly Kept[]): ActiveFault {

@@ -11,6 +11,9 @@ const PATIENCE = 600;
 
 /** Somebody who works on the cluster beside its controller, by PVE's own calls, and is refused as anybody is. */
 export class Person {
+  /** A call of this person is being answered: tasks that begin now are his own. */
+  isActing = false;
+
   constructor(
     private readonly world: World,
     private readonly random: Random,
@@ -89,7 +92,10 @@ export class Person {
 
   /** A call, and its task to the end. */
   private async run(method: string, path: string, params: Record<string, string> = {}): Promise<void> {
-    const upid = await this.call(method, path, params);
+    this.isActing = true;
+    const answer = this.call(method, path, params);
+    this.isActing = false;
+    const upid = await answer;
     if (typeof upid !== "string" || !upid.startsWith("UPID:")) return;
     for (let polls = 0; polls < PATIENCE && this.world.tasks.isActive(upid); polls++)
       await new Promise<void>((resolve) => void this.world.clock.after(POLL_MS, resolve));

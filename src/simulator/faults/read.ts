@@ -175,6 +175,15 @@ function inFull(rule: FaultRule): FaultRule {
   return { ...rule, effect: { [kind]: { [field]: value as unknown } } as unknown as FaultRule["effect"] };
 }
 
+/** Lists of one written as what they hold. */
+function asLists(rule: FaultRule): FaultRule {
+  const { effect } = rule;
+  if ("permission" in effect)
+    return { ...rule, effect: { permission: { ...effect.permission, take: [effect.permission.take].flat() } } };
+  if (!("fields" in effect) || effect.fields.missing === undefined) return rule;
+  return { ...rule, effect: { fields: { ...effect.fields, missing: [effect.fields.missing].flat() } } };
+}
+
 /** A list of rules as YAML or JSON has them, or `{faults: […]}`. @throws FaultRuleError with all that is wrong */
 export function readFaults(value: unknown): readonly FaultRule[] {
   const told: FaultComplaint[] = [];
@@ -186,5 +195,5 @@ export function readFaults(value: unknown): readonly FaultRule[] {
     if (told.length === before) checkTogether(item as FaultRule, [index], told);
   }
   if (told.length > 0) throw new FaultRuleError(told);
-  return (value as FaultRule[]).map(inFull);
+  return (value as FaultRule[]).map((one) => asLists(inFull(one)));
 }

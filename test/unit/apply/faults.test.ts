@@ -141,7 +141,7 @@ describe("a write that goes wrong", () => {
       then: () => void lab.clock.sleep(300).then(() => (lab.pve.tasks.length = 1)),
     });
     expect((await lab.apply(declare(vm("web")))).text).to.contain(
-      "vm/web failed create [PVE_TASK_FAILED] how it ended is not known",
+      "vm/web failed create [PVE_TASK_LOST] PVE no longer has the task, so that nobody can say how it ended",
     );
     expect(await lab.stores.tasks.unfinished()).to.deep.equal([]);
     await expectRepaired(lab);

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { ProxmoorError } from "../../../src/model/errors.js";
 import { observeCluster, type ObserveOptions } from "../../../src/observed/observe.js";
 import type {
   ClusterReader,
@@ -84,10 +85,26 @@ describe("one look at the cluster", () => {
 
   describe("a known vmid that no list has", () => {
     const known = new Map([[105, "pve2"]]);
+    const gone = async () => {
+      throw new ProxmoorError("PVE_NOT_FOUND", "Configuration file does not exist");
+    };
 
     it("is absent where its node answers", async () => {
-      expect(await look({}, { known })).to.deep.equal(["105 absent"]);
-      expect(await look({ nodes: { pve1: "offline", pve2: "online" } }, { known })).to.deep.equal(["105 absent"]);
+      expect(await look({ config: gone }, { known })).to.deep.equal(["105 absent"]);
+      const nodes = { pve1: "offline", pve2: "online" } as const;
+      expect(await look({ nodes, config: gone }, { known })).to.deep.equal(["105 absent"]);
+    });
+
+    it("is unreadable where the log-in may not see it, or it can be read though no list has it", async () => {
+      const config = async () => {
+        throw new ProxmoorError("PVE_PERMISSION", "Permission check failed (/vms/105, VM.Audit)");
+      };
+      expect(await look({ config }, { known })).to.deep.equal([
+        "105 unreadable on pve2: Permission check failed (/vms/105, VM.Audit)",
+      ]);
+      expect(await look({}, { known })).to.deep.equal([
+        "105 unreadable on pve2: no list has it, but it can be read: it was made or moved this moment",
+      ]);
     });
 
     it("is unreadable where its node is silent", async () => {
