@@ -9,6 +9,7 @@ import type { TaskLog, Work } from "../tasks/runner.js";
 import type { World } from "../world.js";
 
 const POLL_MS = 200;
+const SHUTDOWN_TIMEOUT_S = 180;
 
 /** The named guests, or all; the privilege is needed on each, or on everything. */
 function guestsOf(call: Call, privilege: string): Guest[] {
@@ -28,6 +29,8 @@ interface Action {
   readonly wanted?: (call: Call, guest: Guest) => boolean;
   readonly skip: (guest: Guest) => string | undefined;
   readonly act: (world: World, guest: Guest) => void;
+  /** What the line about a guest adds. */
+  readonly detail?: (call: Call) => string;
 }
 
 /** One task for many guests; what fails is a warning, and the task's end. [BEHAVIOUR section 13] */
@@ -43,7 +46,7 @@ function bulk(action: Action): Handler {
   };
 }
 
-function* workOn(call: Call, { task, verb, skip, act }: Action, guests: readonly Guest[], log: TaskLog): Work {
+function* workOn(call: Call, { task, verb, skip, act, detail }: Action, guests: readonly Guest[], log: TaskLog): Work {
   const named = call.list("vms");
   log.line(named.length === 0 ? `${verb} all guests` : `${verb} guests: ${named.join(", ")}`);
   const failed: number[] = [];
@@ -54,7 +57,7 @@ function* workOn(call: Call, { task, verb, skip, act }: Action, guests: readonly
       log.warn(`Skipping ${word} ${guest.vmid}, ${why}.`);
       continue;
     }
-    log.line(`${verb} ${word} ${guest.vmid}`);
+    log.line(`${verb} ${word} ${guest.vmid}${detail?.(call) ?? ""}`);
     yield call.world.duration(task);
     try {
       act(call.world, guest);
@@ -122,6 +125,11 @@ const shutdown: Action = {
   },
 };
 
+const bulkShutdown: Action = {
+  ...shutdown,
+  detail: (call) => ` (Timeout = ${call.int("timeout") ?? SHUTDOWN_TIMEOUT_S} seconds)`,
+};
+
 const suspend: Action = {
   ...shutdown,
   task: "bulk-suspend",
@@ -145,7 +153,7 @@ const startAll: Action = {
 
 export const bulkCalls: Handlers = {
   "POST /cluster/bulk-action/guest/start": bulk(start),
-  "POST /cluster/bulk-action/guest/shutdown": bulk(shutdown),
+  "POST /cluster/bulk-action/guest/shutdown": bulk(bulkShutdown),
   "POST /cluster/bulk-action/guest/suspend": bulk(suspend),
   "POST /cluster/bulk-action/guest/migrate": migrateAll("bulk-migrate", false),
   "POST /nodes/{node}/startall": bulk(startAll),

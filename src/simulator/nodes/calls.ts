@@ -95,6 +95,21 @@ function networkOne(call: Call): unknown {
   return rest;
 }
 
+/** `localtime` is what the node's clocks show, as if that were UTC. */
+function time(call: Call): unknown {
+  const now = call.world.seconds();
+  const timezone = call.world.node(call.node)?.timezone ?? "UTC";
+  return { time: now, localtime: now + zoneOffset(timezone, now), timezone };
+}
+
+/** Seconds that a time zone is ahead of UTC at a time. */
+function zoneOffset(timeZone: string, seconds: number): number {
+  const format = new Intl.DateTimeFormat("en-US", { timeZone, timeZoneName: "longOffset" });
+  const name = format.formatToParts(seconds * 1000).find(({ type }) => type === "timeZoneName")?.value ?? "";
+  const [, sign = "+", hours = "0", minutes = "0"] = /GMT([+-])(\d\d):(\d\d)/.exec(name) ?? [];
+  return (sign === "-" ? -1 : 1) * (Number(hours) * 3600 + Number(minutes) * 60);
+}
+
 export const nodeCalls: Handlers = {
   "GET /version": () => version,
   "GET /nodes": list,
@@ -102,9 +117,5 @@ export const nodeCalls: Handlers = {
   "GET /nodes/{node}/version": () => version,
   "GET /nodes/{node}/network": network,
   "GET /nodes/{node}/network/{iface}": networkOne,
-  "GET /nodes/{node}/time": (call) => ({
-    time: call.world.seconds(),
-    localtime: call.world.seconds(),
-    timezone: call.world.node(call.node)?.timezone ?? "UTC",
-  }),
+  "GET /nodes/{node}/time": time,
 };

@@ -54,15 +54,16 @@ export interface NodeSeed {
   /** Bytes. */
   readonly memory: number;
   readonly network: Record<string, unknown>[];
+  readonly dns?: Record<string, string>;
 }
 
 export function addNode(state: State, { now }: Seeding, node: NodeSeed): void {
   const made: NodeState = {
+    dns: { search: "example.org", dns1: "10.0.0.1" },
     ...node,
     online: true,
     bootedAt: now - 86_400,
     config: {},
-    dns: { dns1: "10.0.0.1" },
     timezone: "UTC",
   };
   state.nodes[node.name] = made;

@@ -44,7 +44,9 @@ export function conformanceState(seeding: Seeding): State {
   const recorded = JSON.parse(readFileSync(FILE, "utf8")) as Recorded;
   const state = emptyState(seeding);
   const { name, cpus, network } = recorded.node;
-  addNode(state, seeding, { name, id: 1, ip: "10.77.0.1", cpus, memory: 24 * GIB, network });
+  // the recorded node has no search domain
+  const dns = { dns1: "10.0.0.1" };
+  addNode(state, seeding, { name, id: 1, ip: "10.77.0.1", cpus, memory: 24 * GIB, network, dns });
   for (const { storage, type, config } of recorded.storages) addStorage(state, storage, type, { ...config });
   for (const volume of recorded.volumes)
     addVolume(state, seeding, name, {

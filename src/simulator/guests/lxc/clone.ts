@@ -84,7 +84,8 @@ function makePlan(call: Call, source: Guest, { newid, node, storage }: To): Plan
     } else config[key] = value;
   }
   const mounts = mountsOf(section);
-  for (const [key, mount] of mounts) checkMount(call, { key, mount, full, storage });
+  const shared = mounts.map(([key, mount]) => checkMount(call, { key, mount, full, storage }));
+  if (node !== call.node && shared.includes(false)) fail(`can't clone CT to node '${node}' (CT uses local storage)`);
   config["hostname"] = call.text("hostname") ?? config["hostname"] ?? `CT${newid}`;
   const description = call.text("description");
   if (description !== undefined) config["description"] = lxcDescription(description);
@@ -108,7 +109,8 @@ interface MountCheck {
   readonly storage: string | undefined;
 }
 
-function checkMount(call: Call, { key, mount, full, storage }: MountCheck): void {
+/** @returns whether other nodes reach the storage that the copy will be on. @throws what can't be copied so */
+function checkMount(call: Call, { key, mount, full, storage }: MountCheck): boolean {
   const volid = mount["volume"] ?? "";
   const kind = mountKind(volid);
   if (kind !== "volume") fail(`unable to clone mountpoint '${key}' (type ${kind})`);
@@ -117,6 +119,7 @@ function checkMount(call: Call, { key, mount, full, storage }: MountCheck): void
   // a file based linked clone would need qcow2, which containers can't use
   const clones = hasFeature(located.storage, "clone", located.parsed) && located.storage.config["path"] === undefined;
   if (!full && !clones) fail(`Linked clone feature for '${volid}' is not available`);
+  return isShared(storage === undefined ? located.storage : storageOf(call.state, storage));
 }
 
 function* copy(call: Call, plan: Plan, log: TaskLog): Work {

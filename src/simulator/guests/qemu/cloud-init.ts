@@ -41,17 +41,16 @@ interface Row {
 export function cloudInitRows(guest: Guest): Row[] {
   const { config } = guest;
   const held = guest.cloudInit ?? {};
-  const show = (key: string): string => (key === "cipassword" ? "**********" : (config[key] ?? ""));
+  const show = (key: string, value = config[key]): string => (key === "cipassword" ? "**********" : (value ?? ""));
   const rows: Row[] = [];
-  for (const key of Object.keys(held)) {
+  for (const [key, old] of Object.entries(held)) {
     if (config[key] === undefined) rows.push({ key, delete: 1 });
-    else if (held[key] === null) rows.push({ key, pending: show(key) });
+    else if (old === null) rows.push({ key, pending: show(key) });
+    else rows.push({ key, value: show(key, old), pending: show(key) });
   }
-  for (const key of Object.keys(config)) {
-    if (!isCloudInitKey(key) || key.startsWith("ipconfig") || held[key] === null) continue;
-    const old = held[key];
-    rows.push(old === undefined ? { key, value: show(key) } : { key, value: old, pending: show(key) });
-  }
+  for (const key of Object.keys(config))
+    if (isCloudInitKey(key) && !key.startsWith("ipconfig") && held[key] === undefined)
+      rows.push({ key, value: show(key) });
   return rows;
 }
 

@@ -65,6 +65,8 @@ export function checkDevice(call: Call, scope: Scope, key: string, value: string
   else if (/^hostpci\d+$/.test(key)) checkPci(call, scope, key, value);
   else if (key === "rng0" && partsOf(value, "pve-qm-rng")["source"] === "/dev/hwrng")
     call.require("/mapping/hwrng", ["Mapping.Use"]);
+  else if (/^virtiofs\d+$/.test(key))
+    call.require(`/mapping/dir/${partsOf(value, "virtiofs")["dirid"] ?? ""}`, ["Mapping.Use"]);
 }
 
 function checkUsb(call: Call, scope: Scope, key: string, value: string): void {
