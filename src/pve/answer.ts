@@ -59,6 +59,8 @@ function oneLine(text: string): string {
   return text.trim().replace(/\s*\n\s*/g, " ");
 }
 
+const UNKNOWN = "What PVE has to say about it is in the node's journal (pvedaemon, pveproxy).";
+
 function refusal(answer: WireAnswer, context: AnswerContext): ProxmoorError {
   const { request, host } = context;
   const text = context.redact(pveText(answer)) || `HTTP ${answer.status}`;
@@ -79,7 +81,7 @@ function refusal(answer: WireAnswer, context: AnswerContext): ProxmoorError {
   return new ProxmoorError(meaning.code, shown, {
     subject,
     retry: meaning.retry,
-    remedy: meaning.remedy,
+    remedy: meaning.remedy ?? (meaning.code === "PVE_ERROR" ? UNKNOWN : undefined),
     facts: { ...facts, ...(meaning.what === undefined ? {} : { what: meaning.what }) },
   });
 }

@@ -127,18 +127,23 @@ const PATTERNS: readonly Pattern[] = [
     ...LATER,
     remedy: "Nothing was done. Check that the node is up and that the others reach it, then run again.",
   },
+  // BEHAVIOUR 8: lvm `not enough free space (A < B)`; qemu-img on a full dir `No space left on device`
+  {
+    text: /not enough free space|No space left on device/,
+    code: "PVE_ERROR",
+    ...NEVER,
+    remedy: "Make room on the storage or choose another one, then run again.",
+  },
   // anything else that only took too long: qmp and storage timeouts
   { status: 500, text: /got timeout/, code: "PVE_ERROR", ...LATER },
 ];
-
-const UNKNOWN = "What PVE says about it is in the task's log or in the node's journal (pvedaemon, pveproxy).";
 
 /** What an answer of PVE means. `text` is PVE's message with its complaints about parameters (see pveText). */
 export function meaningOf(status: number, text: string): ErrorMeaning {
   const found = PATTERNS.find(
     (pattern) => (pattern.status === undefined || pattern.status === status) && pattern.text.test(text || " "),
   );
-  return found ?? { code: "PVE_ERROR", retry: status >= 502 ? "later" : "never", remedy: UNKNOWN };
+  return found ?? { code: "PVE_ERROR", retry: status >= 502 ? "later" : "never" };
 }
 
 /** Answers of PVE's proxy after the request went on to the node: it may have been done (BEHAVIOUR 8). */

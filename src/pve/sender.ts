@@ -44,7 +44,7 @@ export class PveSender implements StepSender {
     const { code, retry, remedy } = meaningOf(500, exit);
     if (code !== "PVE_ERROR") return new ProxmoorError(code, exit, { subject, retry, remedy });
     const log = `The end of the task's log: proxmoor describe ${subject}.`;
-    return new ProxmoorError("PVE_TASK_FAILED", exit, { subject, retry, remedy: log });
+    return new ProxmoorError("PVE_TASK_FAILED", exit, { subject, retry, remedy: remedy ?? log });
   }
 
   /** Configuration and status. A guest that is not on its node is looked for on the others before it is called absent. */

@@ -43,7 +43,8 @@ export interface Played {
 export async function play(name: string, strike: (lab: WireLab) => void): Promise<Played> {
   const [what = "", how] = name.split(", ");
   const scenario = SCENARIOS[what];
-  if (scenario === undefined) throw new Error(`there is no scenario "${what}", only ${Object.keys(SCENARIOS).join(", ")}`);
+  if (scenario === undefined)
+    throw new Error(`there is no scenario "${what}", only ${Object.keys(SCENARIOS).join(", ")}`);
   const lab = await WireLab.open({ taskMs: 1000 });
   const settings: WireSettings = { patience: PATIENCE_MS };
   const password = { kind: "ticket", username: "root@pam", password: lab.simulator.credentials.rootPassword } as const;
