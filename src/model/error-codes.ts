@@ -51,6 +51,7 @@ export const ERROR_CODES = {
   DB_DUPLICATE: "A row with this key exists already",
   DB_FOREIGN_KEY: "A row refers to one that does not exist",
   DB_CONFLICT: "Somebody else changed the row in between",
+  DB_FENCED: "Another holder has the lease that a write needs",
   DB_MIGRATION: "A migration failed",
   DB_BACKUP: "A backup could not be made or used",
   DB_DAMAGED: "The database contradicts itself",

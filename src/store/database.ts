@@ -9,12 +9,18 @@ import type { Tx } from "./rows.js";
 /** How often a unit of work begins again after its connection was lost. */
 const CONNECTIONS_LOST = 3;
 
+/** Where units of work run: each for itself in the database, or all in one transaction. */
+export interface Units {
+  read<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  write<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+}
+
 /**
  * Runs units of work, each one transaction that is rolled back on any error. Locks, serialisation failures and
  * connections lost before the commit are tried again from the start: nothing of the unit has happened then. So `work`
  * must have no effect but through `tx`.
  */
-export class Database {
+export class Database implements Units {
   private readonly writing = new Mutex();
   private readonly reading: Mutex;
   private closed: Promise<void> | undefined;

@@ -1,5 +1,5 @@
 import type { EventLog, EventRecord } from "../apply/types.js";
-import type { Database } from "./database.js";
+import type { Units } from "./database.js";
 import { events } from "./entities/control.js";
 import { findAll, findOne, insertOne, serialise, updateWhere } from "./rows.js";
 
@@ -7,7 +7,7 @@ import { findAll, findOne, insertOne, serialise, updateWhere } from "./rows.js";
 const REPEAT_MS = 3_600_000;
 
 export class SqlEventLog implements EventLog {
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: Units) {}
 
   record(event: EventRecord): Promise<void> {
     return this.database.write(async (tx) => {

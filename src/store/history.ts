@@ -2,7 +2,7 @@ import { fieldChanges, withoutFigures } from "../history/changes.js";
 import type { ClusterState, History, HistoryEntry, ResourceType, Retention, SnapshotRecord } from "../history/types.js";
 import { ProxmoorError } from "../model/errors.js";
 import type { Json } from "../model/json.js";
-import type { Database } from "./database.js";
+import type { Units } from "./database.js";
 import { containers, nodes, stateSnapshots, storage, vms } from "./entities/cluster.js";
 import { marks, tasks } from "./entities/control.js";
 import type { TaskRow } from "./entities/control.js";
@@ -18,7 +18,7 @@ const DEFAULT_LIMIT = 100;
 
 /** What things were, from the snapshots that syncs left. */
 export class SqlHistory implements History {
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: Units) {}
 
   entries(filter: Filter = {}): Promise<readonly HistoryEntry[]> {
     return this.database.read(async (tx) => {

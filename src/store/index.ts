@@ -5,9 +5,11 @@ import type { DatabaseAdmin } from "./admin.js";
 import { ProxmoorError } from "../model/errors.js";
 import type { Connections, Migrations } from "./connections.js";
 import { Database } from "./database.js";
+import type { Units } from "./database.js";
 import { SqlEventLog } from "./event-log.js";
 import { SqlHistory } from "./history.js";
-import { SqlLeases } from "./leases.js";
+import { SqlLeases, fenced } from "./leases.js";
+import type { Fence } from "./leases.js";
 import type { StoreLog } from "./logger.js";
 import { migrate } from "./migrate.js";
 import { MIGRATIONS } from "./migrations.js";
@@ -35,8 +37,8 @@ export type { SchemaChange } from "./migrate.js";
 export { SEED_PROFILES } from "./seed.js";
 export type { SeedProfile } from "./seed.js";
 
-/** The open database. All calls are safe at once, from several programs as well. */
-export interface Store {
+/** What is kept, by subject. */
+export interface StoreParts {
   readonly tasks: TaskLog;
   readonly resources: ResourceStore;
   readonly leases: Leases;
@@ -47,6 +49,12 @@ export interface Store {
   readonly lists: Repositories;
   /** All of `work` in one transaction: any error takes it back whole. It may begin again, see Database. */
   transaction<T>(work: (lists: Repositories) => Promise<T>): Promise<T>;
+}
+
+/** The open database. All calls are safe at once, from several programs as well. */
+export interface Store extends StoreParts {
+  /** The same for the holder of a lease: its writes throw DB_FENCED once another holder has taken it. */
+  fenced(fence: Fence): StoreParts;
   /** The backup that was made before this opening migrated the schema. */
   readonly backupFile?: string;
   /** Ends what runs, then closes the connections. Closing twice is fine. */
@@ -124,7 +132,12 @@ export async function openStoreWith(
   const database = new Database(connections, options.now);
   try {
     const migrated = await migrate(connections, { backupFolder: settings.backupFolder, now: options.now, log });
-    return { ...repositories(database), ...migrated, close: () => database.close() };
+    return {
+      ...partsOf(database),
+      ...migrated,
+      fenced: (fence) => partsOf(fenced(database, fence)),
+      close: () => database.close(),
+    };
   } catch (error) {
     await database.close();
     throw error;
@@ -137,7 +150,7 @@ function connect(settings: StoreSettings, migrations: Migrations, log: StoreLog)
     : openPostgresql(settings, migrations, log);
 }
 
-function repositories(database: Database): Omit<Store, "close" | "backupFile"> {
+function partsOf(database: Units): StoreParts {
   return {
     tasks: new SqlTaskLog(database),
     resources: new SqlResourceStore(database),

@@ -3,7 +3,7 @@ import { ProxmoorError } from "../model/errors.js";
 import { compareRefs, refKey } from "../model/ref.js";
 import type { Kind, Ref } from "../model/ref.js";
 import type { Inventory, Resource } from "../plan/types.js";
-import type { Database } from "./database.js";
+import type { Units } from "./database.js";
 import { resourceLabels, resources, vmidQuarantine } from "./entities/control.js";
 import type { ResourceRow } from "./entities/control.js";
 import type { Stamps } from "./entities/table.js";
@@ -13,7 +13,7 @@ import type { Tx } from "./rows.js";
 
 /** What Proxmoor made or adopted. */
 export class SqlResourceStore implements ResourceStore {
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: Units) {}
 
   inventory(now: number): Promise<Inventory> {
     return this.database.read(async (tx) => {

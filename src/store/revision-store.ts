@@ -1,5 +1,5 @@
 import type { Json } from "../model/json.js";
-import type { Database } from "./database.js";
+import type { Units } from "./database.js";
 import { manifestRevisions } from "./entities/control.js";
 import { findOne, insertOne } from "./rows.js";
 
@@ -25,7 +25,7 @@ export interface RevisionStore {
 }
 
 export class SqlRevisionStore implements RevisionStore {
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: Units) {}
 
   record(revision: Omit<Revision, "id">): Promise<Revision> {
     return this.database.write(async (tx) => {

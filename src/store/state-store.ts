@@ -9,7 +9,7 @@ import type {
   VmRecord,
 } from "../history/types.js";
 import type { ObservedState } from "../observed/types.js";
-import type { Database } from "./database.js";
+import type { Units } from "./database.js";
 import { nodes, containers, stateSnapshots, storage, vms } from "./entities/cluster.js";
 import type { Table } from "./entities/table.js";
 import { findAll, unstamped } from "./rows.js";
@@ -17,7 +17,7 @@ import { REMOVED, syncState } from "./sync.js";
 
 /** What PVE was last seen to be, and what it was before. */
 export class SqlStateStore implements StateStore {
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: Units) {}
 
   sync(observed: ObservedState): Promise<SyncResult> {
     return this.database.write((tx) => syncState(tx, observed));

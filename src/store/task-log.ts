@@ -1,7 +1,7 @@
 import type { StepRequest, TaskLog, TaskRecord, TaskStatus } from "../apply/types.js";
 import { ProxmoorError } from "../model/errors.js";
 import type { TaskEntry, Upid } from "../tasks/types.js";
-import type { Database } from "./database.js";
+import type { Units } from "./database.js";
 import { containers } from "./entities/cluster.js";
 import { tasks } from "./entities/control.js";
 import type { TaskRow } from "./entities/control.js";
@@ -21,7 +21,7 @@ const OBSERVED_AT_ONCE = 1000;
 
 /** The write-ahead log of what is sent to PVE, and what others ran there. */
 export class SqlTaskLog implements TaskLog {
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: Units) {}
 
   plan(rows: readonly Planned[]): Promise<readonly number[]> {
     return this.database.write(async (tx) => {

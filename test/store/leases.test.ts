@@ -32,4 +32,25 @@ describeStore("Leases", (database) => {
     const won = (await Promise.all(claims)).filter((token) => token !== undefined);
     expect(won).deep.equal([{ token: 1 }]);
   });
+
+  it("stops the writes of a holder that another one took over from", async () => {
+    const store = await (await database()).open();
+    const { leases } = store;
+    const event = (reason: string) => ({ time: NOW, type: "Normal", reason, message: "" }) as const;
+    const first = await leases.acquire({ ...claim, holder: "a", now: NOW });
+    const a = store.fenced({ name: "leader", token: first?.token ?? 0 });
+    await a.events.record(event("ByA"));
+    const second = await leases.acquire({ ...claim, holder: "b", now: NOW + 2000 });
+    const b = store.fenced({ name: "leader", token: second?.token ?? 0 });
+    const error = await a.events.record(event("LateByA")).catch((e: unknown) => e);
+    expect(error).deep.include({ code: "DB_FENCED", subject: "leader" });
+    expect(String(error)).match(/b has the lease now/);
+    expect(await a.transaction(({ nodes }) => nodes.count()).catch((e: unknown) => e)).deep.include({
+      code: "DB_FENCED",
+    });
+    await b.events.record(event("ByB"));
+    expect((await a.events.list()).map((one) => one.reason).sort()).deep.equal(["ByA", "ByB"]);
+    await leases.release("leader", "b");
+    expect(String(await b.events.record(event("LateByB")).catch((e: unknown) => e))).match(/held no more/);
+  });
 });

@@ -2,6 +2,7 @@ import type { TaskRecord } from "../../apply/types.js";
 import type { SnapshotRecord } from "../../history/types.js";
 import { containers, nodes, nodeStorage, stateSnapshots, storage, vms } from "../entities/cluster.js";
 import type { ContainerRow, VmRow } from "../entities/cluster.js";
+import type { Units } from "../database.js";
 import { tasks } from "../entities/control.js";
 import type { TaskRow } from "../entities/control.js";
 import type { Stamps, Table } from "../entities/table.js";
@@ -11,7 +12,7 @@ import { CONTAINERS, VMS } from "../sync-guests.js";
 import { toTaskRecord } from "../task-log.js";
 import { between, equals, labelled, pattern, tagged } from "./filters.js";
 import { SqlRepository, asIs } from "./repository.js";
-import type { Relation, RepositorySpec, Work } from "./repository.js";
+import type { Relation, RepositorySpec } from "./repository.js";
 import type {
   ContainerTypes,
   NodeTypes,
@@ -23,7 +24,7 @@ import type {
 } from "./types.js";
 
 /** The repositories over one database, or over one unit of work. */
-export function repositoriesOf(work: Work): Repositories {
+export function repositoriesOf(work: Units): Repositories {
   return {
     nodes: new SqlRepository(work, NODES),
     vms: new SqlRepository(work, VM_SPEC),

@@ -1,4 +1,5 @@
 import { ProxmoorError } from "../../model/errors.js";
+import type { Units } from "../database.js";
 import type { Provider, Stamps, Table } from "../entities/table.js";
 import { storeError } from "../errors.js";
 import {
@@ -16,12 +17,6 @@ import type { Query, Tx } from "../rows.js";
 import { applyFilter } from "./filters.js";
 import type { Conditions } from "./filters.js";
 import type { Filter, Kept, Page, Repository, RepositoryTypes, Rows } from "./types.js";
-
-/** Where units of work run: each for itself in the database, or all in one transaction. */
-export interface Work {
-  read<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
-  write<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
-}
 
 type Id = string | number | bigint;
 
@@ -49,7 +44,7 @@ const CHUNK = { upsert: 100, stream: 250 };
 
 export class SqlRepository<M extends RepositoryTypes, Row extends { readonly id: Id }> implements Repository<M> {
   constructor(
-    private readonly work: Work,
+    private readonly work: Units,
     private readonly spec: RepositorySpec<M, Row>,
   ) {}
 
