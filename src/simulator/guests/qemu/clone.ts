@@ -127,7 +127,8 @@ function copyConfig(call: Call, section: Readonly<Record<string, string>>, how: 
   return { config, drives: drives.sort((a, b) => (a.key < b.key ? -1 : 1)) };
 }
 
-function newUuid(smbios: string, uuid: string): string {
+/** `smbios1` with another identity. */
+export function newUuid(smbios: string, uuid: string): string {
   const shape = propertyString("pve-qm-smbios1") ?? {};
   return joinString({ ...splitString(smbios, shape), uuid }, shape);
 }

@@ -6,7 +6,7 @@ import { diskFormats, enabledStorage, hasFeature, requireImages } from "../../st
 import { allocate, findVolume, freeVolume, locate, reassign } from "../../storage/volumes.js";
 import type { TaskLog } from "../../tasks/runner.js";
 import { computeDigest, lockedText } from "../common/values.js";
-import { makeBases } from "./create.js";
+import { makeBases } from "./bases.js";
 import { logCopy, logFormatting } from "./disks.js";
 import { bootOrder, drive, isCdrom, isUnusedKey, printBoot, printDrive } from "./drives.js";
 import { applyPending } from "./hotplug.js";

@@ -4,9 +4,9 @@ import type { Guest } from "../../state/model.js";
 import { partsOf } from "../../table/check.js";
 import type { World } from "../../world.js";
 import { hostRead, hostWritten, load } from "../common/figures.js";
-import { QEMU_VERSION } from "./create.js";
 import { bootDiskSize, isDriveKey } from "./drives.js";
 import { maxCpus } from "./hotplug.js";
+import { QEMU_VERSION, runningMachine } from "./machine.js";
 import { isNetKey } from "./nets.js";
 
 const MIB = 2 ** 20;
@@ -64,7 +64,6 @@ export function fullRow(world: World, guest: Guest): Record<string, unknown> {
   const row = qemuRow(world, guest);
   const { config, run } = guest;
   if (run === undefined) return { ...row, qmpstatus: "stopped" };
-  const q35 = /q35/.test(config["machine"] ?? "");
   const nets = Object.keys(config).filter(isNetKey);
   const balloon = config["balloon"] === "0" ? {} : { balloon: memoryBytes(config), ballooninfo: ballooning(config) };
   return {
@@ -81,7 +80,7 @@ export function fullRow(world: World, guest: Guest): Record<string, unknown> {
     ...(nets.length > 0 && {
       nics: Object.fromEntries(nets.map((key) => [`tap${guest.vmid}i${key.slice(3)}`, { netin: 0, netout: 0 }])),
     }),
-    "running-machine": q35 ? "pc-q35-10.0" : "pc-i440fx-10.0",
+    "running-machine": runningMachine(config),
     "running-qemu": QEMU_VERSION,
     "proxmox-support": { "backup-max-workers": true, "pbs-dirty-bitmap": true, "query-bitmap-info": true },
   };
