@@ -169,6 +169,8 @@ export function buildProgram(io: Io, done: (result: CommandResult) => void): Com
     .option("--request-log <file>", "append one JSON object a request")
     .option("--profile <name>", "the cluster it starts with: demo, conformance, empty", "demo")
     .option("--from-state [database]", "begin with the cluster that Proxmoor's database last saw (DATABASE_URL)")
+    .option("--nodes <n>", "a made-up cluster of this many nodes instead of a profile")
+    .option("--guests <n>", "how many guests it has (100)")
     .option("--seed <n>", "makes generated ids and addresses repeatable, and what goes wrong by chance")
     .option("--faults <file>", "misbehave by the rules in this YAML file (docs/guide/faults.md)")
     .option("--fault <rule>", "misbehave by this rule, in YAML; repeatable", collect)

@@ -30,6 +30,7 @@ export type { ActiveFault, FaultControl } from "./faults/faults.js";
 export { FaultRuleError, printPath, readFaults, type FaultComplaint } from "./faults/read.js";
 export type { FaultRule } from "./faults/rules.js";
 export type { ApiCall, Delivery } from "./http/api.js";
+export { largeCluster } from "./profiles/large.js";
 export type { LoggedRequest } from "./http/log.js";
 export { StateFileError } from "./state/file.js";
 
@@ -172,7 +173,7 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
       ha.stop();
       world.tasks.halt();
       await server?.close();
-      file?.close();
+      await file?.close();
       await log.close();
     },
   };

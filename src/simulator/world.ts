@@ -31,7 +31,7 @@ export class World {
   /** Storages that are full or slow (milliseconds a volume that is made there), by id. */
   readonly storageFaults = new Map<string, { readonly full: boolean; readonly slow: number }>();
   private owed = 0;
-  private digests = new WeakMap<Guest, string>();
+  private readonly known = new WeakMap<Guest, Map<string, string | number>>();
 
   constructor(
     readonly state: State,
@@ -68,17 +68,24 @@ export class World {
     this.options.onChange();
   }
 
-  /** The same, and the guest's digest is computed anew. */
+  /** The same, and what follows from the guest's configuration is computed anew. */
   guestChanged(guest: Guest): void {
-    this.digests.delete(guest);
+    this.known.delete(guest);
     this.changed();
   }
 
   digest(guest: Guest, compute: (guest: Guest) => string): string {
-    const known = this.digests.get(guest);
-    if (known !== undefined) return known;
-    const made = compute(guest);
-    this.digests.set(guest, made);
+    return this.derived(guest, "digest", () => compute(guest));
+  }
+
+  /** What follows from a guest's configuration alone, computed once until `guestChanged`. */
+  derived<T extends string | number>(guest: Guest, what: string, compute: () => T): T {
+    const known = this.known.get(guest);
+    const found = known?.get(what);
+    if (found !== undefined) return found as T;
+    const made = compute();
+    if (known === undefined) this.known.set(guest, new Map([[what, made]]));
+    else known.set(what, made);
     return made;
   }
 

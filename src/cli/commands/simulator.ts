@@ -1,6 +1,7 @@
 import { messageOf, ProxmoorError } from "../../model/errors.js";
 import {
   createSimulator,
+  largeCluster,
   StateFileError,
   type ClusterRecord,
   type Simulator,
@@ -20,12 +21,15 @@ export interface SimulatorCommandOptions {
   readonly seed?: string;
   /** A database's URL; true for the configured one. */
   readonly fromState?: string | true;
+  readonly nodes?: string;
+  readonly guests?: string;
   readonly faults?: string;
   readonly fault?: readonly string[];
   readonly latency?: string;
   readonly jitter?: string;
 }
 
+const MAX_NODES = 999;
 const PROFILES = ["demo", "conformance", "empty"] as const;
 
 /** `proxmoor simulator`: serves until SIGINT or SIGTERM; prints the settings that point proxmoor at it. */
@@ -35,7 +39,7 @@ export async function simulator(options: SimulatorCommandOptions, io: Io): Promi
     throw new ProxmoorError("USAGE", `there is no profile "${options.profile}"`, {
       remedy: `Profiles are ${PROFILES.join(", ")}.`,
     });
-  const from = options.fromState === undefined ? undefined : await readState(options.fromState, io);
+  const from = await recordFor(options, io);
   const rules = await faultRules(options);
   const listen = addressOf(options.listen);
   const server = await start(listen, {
@@ -57,6 +61,20 @@ export async function simulator(options: SimulatorCommandOptions, io: Io): Promi
   });
   await server.stop();
   return { exitCode: 0 };
+}
+
+/** The cluster that the options ask for instead of a profile. Throws USAGE, NOT_FOUND. */
+async function recordFor(options: SimulatorCommandOptions, io: Io): Promise<ClusterRecord | undefined> {
+  const { fromState, nodes, guests } = options;
+  const isLarge = nodes !== undefined || guests !== undefined;
+  if (isLarge && fromState !== undefined)
+    throw new ProxmoorError("USAGE", "--from-state and --nodes, --guests exclude each other");
+  if (isLarge) {
+    const count = numberOf(nodes ?? "3", "--nodes", 1);
+    if (count > MAX_NODES) throw new ProxmoorError("USAGE", `--nodes takes ${MAX_NODES} at most`);
+    return largeCluster({ nodes: count, guests: numberOf(guests ?? "100", "--guests", 0) });
+  }
+  return fromState === undefined ? undefined : readState(fromState, io);
 }
 
 /** What Proxmoor's database last saw. Throws NOT_FOUND where it has seen no cluster yet. */

@@ -1,7 +1,7 @@
 import { deny } from "../fault.js";
 import type { AclEntry, State } from "../state/model.js";
 import { ROOT, type Login } from "./login.js";
-import { ALL_PRIVILEGES, rolePrivileges } from "./roles.js";
+import { ALL_PRIVILEGES, isOwnRole, rolePrivileges } from "./roles.js";
 
 /** Privilege → whether it propagates further down. */
 export type Privileges = ReadonlyMap<string, boolean>;
@@ -31,6 +31,21 @@ function privilegesOf(state: State, who: string, path: string): Privileges {
     for (const [role, propagate] of rolesOn(state, who, `/pool/${pool}`))
       if (propagate && !roles.has(role)) roles.set(role, false);
   if (roles.has("NoAccess")) return new Map();
+  if (state.access.withheld === undefined && [...roles.keys()].every(isOwnRole)) return ownPrivileges(state, roles);
+  return privilegesIn(state, roles);
+}
+
+const known = new Map<string, Privileges>();
+
+/** Of PVE's own roles, computed once: it is asked for every guest of every list. */
+function ownPrivileges(state: State, roles: ReadonlyMap<string, boolean>): Privileges {
+  const key = [...roles].join(";");
+  const found = known.get(key) ?? privilegesIn(state, roles);
+  known.set(key, found);
+  return found;
+}
+
+function privilegesIn(state: State, roles: ReadonlyMap<string, boolean>): Privileges {
   const out = new Map<string, boolean>();
   for (const [role, propagate] of roles)
     for (const name of rolePrivileges(state.access, role) ?? []) out.set(name, propagate || (out.get(name) ?? false));

@@ -52,6 +52,9 @@ export const SPECIAL_ROLES: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
+/** PVE's own roles never change. */
+export const isOwnRole = (role: string): boolean => SPECIAL_ROLES[role] !== undefined;
+
 /** The privileges of a role; undefined when there is no such role. */
 export function rolePrivileges(access: AccessState, role: string): readonly string[] | undefined {
   return SPECIAL_ROLES[role] ?? access.roles[role];

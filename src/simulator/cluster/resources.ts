@@ -21,21 +21,20 @@ export function guestResource(
 ): Record<string, unknown> {
   const { config, kind } = guest;
   const node = world.node(guest.node);
-  const base = { id: `${kind}/${guest.vmid}`, type: kind, vmid: guest.vmid, node: guest.node };
+  const row: Record<string, unknown> = { id: `${kind}/${guest.vmid}`, type: kind, vmid: guest.vmid, node: guest.node };
   const pool = poolOfGuest(world.state, guest.vmid);
   const hastate = haState(world.state, guest);
-  const marks = {
-    ...(pool !== undefined && showPool(pool) && { pool }),
-    ...(config["tags"] !== undefined && { tags: config["tags"] }),
-    ...(config["lock"] !== undefined && { lock: config["lock"] }),
-    ...(hastate !== undefined && { hastate }),
-  };
-  if (node?.online !== true) return { ...base, ...marks, status: "unknown" };
+  if (pool !== undefined && showPool(pool)) row["pool"] = pool;
+  if (config["tags"] !== undefined) row["tags"] = config["tags"];
+  if (config["lock"] !== undefined) row["lock"] = config["lock"];
+  if (hastate !== undefined) row["hastate"] = hastate;
+  if (node?.online !== true) {
+    row["status"] = "unknown";
+    return row;
+  }
   const figures = load(world, guest);
   const qemu = kind === "qemu";
-  return {
-    ...base,
-    ...marks,
+  return Object.assign(row, {
     name: qemu ? guestName(guest) : lxcName(guest),
     status: guest.run === undefined ? "stopped" : "running",
     template: config["template"] === "1" ? 1 : 0,
@@ -46,12 +45,12 @@ export function guestResource(
     maxmem: qemu ? memoryBytes(config) : lxcMemory(guest),
     memhost: qemu ? figures.mem : 0,
     disk: qemu ? 0 : lxcDiskUsed(world, guest),
-    maxdisk: qemu ? bootDiskSize(config) : lxcDiskSize(guest),
+    maxdisk: world.derived(guest, "maxdisk", () => (qemu ? bootDiskSize(config) : lxcDiskSize(guest))),
     netin: figures.netin,
     netout: figures.netout,
     diskread: hostRead(world, guest),
     diskwrite: hostWritten(world, guest),
-  };
+  });
 }
 
 export function storageResource(world: World, storage: StorageState, node: NodeState): Record<string, unknown> {

@@ -54,8 +54,7 @@ function checkObject(values: Params | Parts, shape: Properties, where: Where): v
     } else if (property.needs !== undefined && values[property.needs] === undefined)
       where.faults[at(property.needs)] = `missing property required by '${at(name)}'`;
   }
-  for (const [name, property] of Object.entries(shape)) {
-    if (property.alias !== undefined) continue;
+  for (const [name, property] of relevant(values, shape)) {
     const value = values[name];
     if (value !== undefined && property.type === "array")
       checkArray(typeof value === "string" ? [value] : value, property, at(name), where.faults);
@@ -64,6 +63,36 @@ function checkObject(values: Params | Parts, shape: Properties, where: Where): v
       if (fault !== undefined) where.faults[at(name)] = fault;
     } else if (!property.optional && where.faults[at(name)] === undefined) where.faults[at(name)] = MISSING;
   }
+}
+
+interface Sorted {
+  readonly required: readonly string[];
+  readonly places: ReadonlyMap<string, number>;
+}
+
+const shapes = new WeakMap<Properties, Sorted>();
+
+/** A VM's shape has a thousand properties, a call gives a few: those and the required ones, in the shape's order. */
+function relevant(values: Params | Parts, shape: Properties): [string, Property][] {
+  const { required, places } = sorted(shape);
+  const names = new Set([...required, ...Object.keys(values).filter((name) => places.has(name))]);
+  const inOrder = [...names].sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
+  return inOrder.flatMap((name): [string, Property][] => {
+    const property = shape[name];
+    return property === undefined ? [] : [[name, property]];
+  });
+}
+
+function sorted(shape: Properties): Sorted {
+  const found = shapes.get(shape);
+  if (found !== undefined) return found;
+  const own = Object.entries(shape).filter(([, property]) => property.alias === undefined);
+  const made = {
+    required: own.filter(([, property]) => property.optional !== true).map(([name]) => name),
+    places: new Map(own.map(([name], index) => [name, index])),
+  };
+  shapes.set(shape, made);
+  return made;
 }
 
 function valueFault(value: Value, property: Property, at: string): string | undefined {
