@@ -1,4 +1,4 @@
-import type { DesiredGuest } from "../desired/types.js";
+import { NAME_FIELD, type DesiredGuest } from "../desired/types.js";
 import { assertNever } from "../model/assert-never.js";
 import { refKey } from "../model/ref.js";
 import type { ObservedGuest } from "../observed/types.js";
@@ -40,8 +40,11 @@ function planPresent(
 ): Change {
   const { guest, context } = seen;
   if (!guest.identities.includes(resource.identity) || guest.kind !== resource.ref.kind) {
-    // nothing of ours was ever made under this vmid: another one may be taken
-    if (resource.phase === "creating" && desired.vmid === undefined) return planCreate(desired, context, undefined);
+    // nothing of ours was ever made under this vmid: another one may be taken. One of our kind and name is most likely
+    // ours, half made, whose marker somebody has overwritten: a second one would be a double
+    const isNamesake = guest.kind === resource.ref.kind && guest.name === desired.fields[NAME_FIELD[guest.kind]];
+    if (resource.phase === "creating" && desired.vmid === undefined && !isNamesake)
+      return planCreate(desired, context, undefined);
     const forget = `\`proxmoor delete ${refKey(desired.ref)} --forget\``;
     return blocked(desired, guest, {
       reason: `vmid ${resource.vmid} now belongs to another guest: ${describeGuest(guest)}; ours had identity ${resource.identity}${guest.identities.length === 0 ? " (was Proxmoor's line taken out of its description?)" : ""}`,
