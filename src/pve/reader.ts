@@ -5,7 +5,7 @@ import { AnswerCheck } from "./answers.js";
 import type { Oddity } from "./answers.js";
 import type { PveClient } from "./client.js";
 import { decode } from "./codec/decode.js";
-import { listedGuest, rawConfig, statusOf } from "./guest.js";
+import { guestSummary, listedGuest, rawConfig, statusOf } from "./guest.js";
 import { storagesOf } from "./storages.js";
 import { defined, guestPath, guestsPath, needed, numberOf, record, records, textOf } from "./wire.js";
 import type { WireRecord } from "./wire.js";
@@ -44,10 +44,8 @@ export class PveReader implements ClusterReader {
    */
   async overview(signal?: AbortSignal): Promise<Overview> {
     // a row of a type that nobody knows yet is no node
-    const nodeRows = this.rows(await this.client.get("/nodes", {}, { signal }), "/nodes").filter(
-      ({ type }) => type === undefined || type === "node",
-    );
     const silent = new Map<string, string>();
+    const nodeRows = named(this.rows(await this.client.get("/nodes", {}, { signal }), "/nodes"), silent);
     const asked = await Promise.all(
       nodeRows.map(async (row) => {
         const node = needed(textOf(row["node"]), "node", "/nodes");
@@ -70,7 +68,7 @@ export class PveReader implements ClusterReader {
         resources,
         byNode: new Map(lists.map(({ node, storages }) => [node, storages])),
       }),
-      guests: mergeGuests(lists, resources),
+      guests: mergeGuests(lists, resources, silent),
       silent: new Map([...silent].sort(([a], [b]) => (a < b ? -1 : 1))),
     };
   }
@@ -157,6 +155,18 @@ function isSilence(error: unknown): boolean {
   );
 }
 
+/** Stands among the silent nodes for what PVE listed without a name: such a look is never complete. */
+const NAMELESS = "(without a name)";
+
+/** The nodes; a row of a type that nobody knows yet is none, and one without a name only says that there is more. */
+function named(rows: readonly WireRecord[], silent: Map<string, string>): readonly WireRecord[] {
+  return rows.filter(({ type, node }) => {
+    if (type !== undefined && type !== "node") return false;
+    if (textOf(node) === undefined) silent.set(NAMELESS, "a node in /nodes has no name");
+    return textOf(node) !== undefined;
+  });
+}
+
 function observedNode(row: WireRecord, lists: readonly NodeLists[]): ObservedNode {
   const name = textOf(row["node"]) ?? "";
   const status = textOf(row["status"]);
@@ -175,7 +185,11 @@ function observedNode(row: WireRecord, lists: readonly NodeLists[]): ObservedNod
  * The nodes' own lists where there are any, completed by pool and HA state; guests that only the cluster's list has
  * are kept as it has them. A guest that was listed twice while it moved is where the cluster's list says.
  */
-function mergeGuests(lists: readonly NodeLists[], resources: readonly WireRecord[]): GuestSummary[] {
+function mergeGuests(
+  lists: readonly NodeLists[],
+  resources: readonly WireRecord[],
+  silent: Map<string, string>,
+): GuestSummary[] {
   const guests = new Map<number, GuestSummary>();
   const listed = new Map<number, readonly GuestSummary[]>();
   for (const guest of lists.flatMap((list) => list.guests)) {
@@ -185,9 +199,12 @@ function mergeGuests(lists: readonly NodeLists[], resources: readonly WireRecord
   for (const row of resources) {
     const kind = row["type"] === "qemu" ? "VirtualMachine" : row["type"] === "lxc" ? "Container" : undefined;
     if (kind === undefined) continue;
-    const path = "/cluster/resources";
-    const node = needed(textOf(row["node"]), "node", path);
-    const seen = listedGuest(row, { kind, node, path });
+    const node = textOf(row["node"]);
+    const seen = node === undefined ? undefined : guestSummary(kind, node, row);
+    if (node === undefined || seen === undefined) {
+      silent.set(NAMELESS, "a guest in /cluster/resources has no vmid or no node");
+      continue;
+    }
     const own = listed.get(seen.vmid)?.find((guest) => guest.node === node) ?? guests.get(seen.vmid);
     const more = defined({ pool: seen.pool, haState: seen.haState });
     guests.set(seen.vmid, own === undefined ? seen : { ...own, ...more });

@@ -172,6 +172,19 @@ describe("the look at the cluster", () => {
     expect(guests.filter(({ vmid }) => vmid === 105).map(({ node }) => node)).to.deep.equal(["pve1"]);
   });
 
+  it("goes on where rows lack their names, and never calls such a look complete", async () => {
+    const whole = new PveReader(new FakeClient(cluster)).overview();
+    const rows = (path: keyof typeof cluster) => cluster[path] as readonly object[];
+    const odd = {
+      ...cluster,
+      "/nodes": [...rows("/nodes"), { status: "online" }],
+      "/cluster/resources": [...rows("/cluster/resources"), { type: "qemu", node: "pve1" }],
+    };
+    const { guests, nodes, silent } = await new PveReader(new FakeClient(odd)).overview();
+    expect({ guests, nodes }).to.deep.equal({ guests: (await whole).guests, nodes: (await whole).nodes });
+    expect(silent.get("(without a name)")).to.match(/has no vmid or no node|has no name/);
+  });
+
   it("tells an answer of another form", async () => {
     const thrown: unknown = await new PveReader(new FakeClient({ "/nodes": { no: "list" } }))
       .overview()
