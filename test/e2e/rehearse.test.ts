@@ -92,6 +92,15 @@ describe("apply --rehearse", () => {
     expect(lab.writes()).to.deep.equal([]);
   });
 
+  it("shows a storage that is too full", async () => {
+    await lab.pve("POST", "/storage", { storage: "thick", type: "lvm", vgname: "vg", content: "images" });
+    await write(vm("web", "  disks: { scsi1: { storage: thick, size: 900Gi } }\n"));
+    const { code, out } = await lab.call(["apply", "-f", "vm.yaml", "--rehearse"]);
+    expect(code).to.equal(1);
+    expect(out).to.match(/not enough free space \(\d+ < 966367641600\)/);
+    expect(lab.writes()).to.deep.equal([]);
+  });
+
   it("tells programs as JSON lines", async () => {
     await write(vm("web", "  memory: 1Gi\n"));
     const { code, out } = await lab.call(["apply", "-f", "vm.yaml", "--rehearse", "-o", "json"]);

@@ -2,6 +2,7 @@ import { fail } from "../fault.js";
 import type { State, StorageState, Volume } from "../state/model.js";
 import type { World } from "../world.js";
 import { baseVolname, isFileStorage, parseVolname, splitVolid, volumePath, type VolumeName } from "./names.js";
+import { checkSpace, isThick } from "./space.js";
 import { isShared, storageOf } from "./storages.js";
 
 const MAX_DISKS = 1024;
@@ -47,6 +48,8 @@ export interface NewVolume {
   readonly name?: string | undefined;
   readonly base?: Volume | undefined;
   readonly bootable?: boolean | undefined;
+  /** Bytes that are copied into it. */
+  readonly data?: number | undefined;
 }
 
 /** PVE's `vdisk_alloc`: a new volume and its id. */
@@ -56,6 +59,8 @@ export function allocate(world: World, wanted: NewVolume): Volume {
   const name = wanted.name ?? freeName(world.state, storage, wanted);
   const volname = isFileStorage(storage.type) ? `${wanted.vmid}/${name}` : name;
   parseVolname(storage.type, volname);
+  const { node, format, size, data = 0 } = wanted;
+  checkSpace(world, storage, { node, format, size, data, volname: name });
   const base = wanted.base === undefined ? "" : basePrefix(storage, wanted.base);
   const volume: Volume = {
     volid: `${storage.storage}:${base}${volname}`,
@@ -64,7 +69,7 @@ export function allocate(world: World, wanted: NewVolume): Volume {
     content: wanted.content ?? "images",
     format: wanted.format,
     size: wanted.size,
-    used: usedBytes(wanted.format, wanted.size),
+    used: isThick(storage, format) ? size : Math.max(usedBytes(format, size), data),
     vmid: wanted.vmid,
     ...(wanted.base !== undefined && { parent: wanted.base.volid }),
     ctime: world.seconds(),

@@ -77,6 +77,12 @@ const EXPECTED = `# the guests, also those of the silent node
 {"type":"zfspool","content":"images,rootdir","shared":0,"enabled":1,"active":1,"total":107374182400,"used":64424509440,"avail":42949672960}
 > GET /nodes/b/storage/old/status
 {"type":"nfs","content":"iso","shared":1,"enabled":0,"active":0,"total":0,"used":0,"avail":0}
+> POST /nodes/b/qemu/900/clone newid=300 full=1
+task qmclone 900: OK
+> POST /nodes/b/qemu/900/clone newid=301 full=1
+task qmclone 900: OK
+> POST /nodes/b/qemu/900/clone newid=302 full=1
+task qmclone 900: clone failed: zfs error: cannot create 'fast/vm-302-disk-0': out of space
 > DELETE /nodes/b/qemu/900
 task qmdestroy 900: base volume 'fast:base-900-disk-0' is still in use by linked cloned
 `;

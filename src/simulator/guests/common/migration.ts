@@ -299,8 +299,9 @@ function transfer({ world, undo, plan: { guest, to, map } }: Run, volid: string)
   const format = formats.includes(volume.format) ? volume.format : (formats[0] ?? "raw");
   const named = /vm-\d+-(?:cloudinit|state-[\w-]+)/.exec(volid)?.[0];
   const name = named !== undefined && isFileStorage(storage.type) ? `${named}.${format}` : named;
-  const { size, content } = volume;
-  const next = allocate(world, { storage: storage.storage, node: to, vmid: guest.vmid, format, size, content, name });
+  const { size, content, used: data } = volume;
+  const at = { storage: storage.storage, node: to, vmid: guest.vmid };
+  const next = allocate(world, { ...at, format, size, content, name, data });
   for (const key of ["bootable", "holds"] as const)
     if (volume[key] !== undefined) Object.assign(next, { [key]: volume[key] });
   state.volumes.splice(state.volumes.indexOf(volume), 1);

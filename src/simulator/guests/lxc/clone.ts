@@ -165,7 +165,7 @@ function copyMount(call: Call, plan: Plan, { key, mount, log }: MountCopy): Volu
     fail(`content type 'rootdir' is not available or configured on storage '${name}'`);
   const { format, size } = origin;
   const at = { storage: name, node: plan.target.node, vmid: plan.target.vmid, format, size, content: "rootdir" };
-  const volume = allocate(world, plan.full ? at : { ...at, base: origin });
+  const volume = allocate(world, plan.full ? { ...at, data: origin.used } : { ...at, base: origin });
   if (plan.full && format === "raw") logFilesystem({ world, log }, volume.volid, size);
   return volume;
 }

@@ -96,7 +96,7 @@ function moveVolume(call: Call): string {
     const origin = findVolume(world.state, volid, guest.node);
     if (origin === undefined) fail(`volume '${volid}' does not exist`);
     const at = { storage: to, node: guest.node, vmid: guest.vmid, format: origin.format, size: origin.size };
-    const next = allocate(world, { ...at, content: "rootdir" });
+    const next = allocate(world, { ...at, content: "rootdir", data: origin.used });
     if (origin.format === "raw") logFilesystem({ world, log }, next.volid, next.size);
     yield world.duration("qmmove");
     guest.config[key] = printMount(key, { ...mount, volume: next.volid, size: formatSize(next.size) });

@@ -210,7 +210,8 @@ function cloneDrive(call: Call, plan: Plan, one: Plan["drives"][number], log: Ta
   const file = storageOf(world.state, storage).config["path"] !== undefined;
   const ciFormat = file ? (plan.format === "raw" ? "raw" : "qcow2") : "raw";
   const name = `vm-${plan.newid}-cloudinit${file ? `.${ciFormat}` : ""}`;
-  const volume = allocate(world, { ...at, format: cloudInit ? ciFormat : format, ...(cloudInit && { name }) });
+  const as = cloudInit ? { format: ciFormat, name } : { format, data: origin.used };
+  const volume = allocate(world, { ...at, ...as });
   logFormatting({ world, log }, volume.volid, volume.format, volume.size);
   log.line(`allocated target volume '${volume.volid}'`);
   if (!cloudInit) logCopy(log, volume.size);

@@ -104,6 +104,7 @@ function move(call: Call): string {
       format: used,
       size: volume.size,
       bootable: volume.bootable,
+      data: volume.used,
     });
     try {
       logFormatting({ world, log }, next.volid, used, next.size);

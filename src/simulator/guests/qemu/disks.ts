@@ -244,6 +244,7 @@ function importDisk(work: DiskWork, { key, parts, storageName, source }: Import)
     format,
     size,
     bootable: origin.bootable,
+    data: origin.used,
   });
   logFormatting(work, volume.volid, format, size);
   log.line(`allocated target volume '${volume.volid}'`);
