@@ -29,6 +29,7 @@ import { destroyCalls } from "./guests/qemu/destroy.js";
 import { diskCalls } from "./guests/qemu/disk-calls.js";
 import { powerCalls } from "./guests/qemu/power.js";
 import { snapshotCalls } from "./guests/qemu/snapshots.js";
+import { suspendCalls } from "./guests/qemu/suspend.js";
 import { statusCalls } from "./guests/qemu/status.js";
 import { indexCalls } from "./indexes.js";
 import { nodeCalls } from "./nodes/calls.js";
@@ -73,6 +74,7 @@ export const HANDLERS: Handlers = {
   ...statusCalls,
   ...configCalls,
   ...powerCalls,
+  ...suspendCalls,
   ...cloneCalls,
   ...diskCalls,
   ...snapshotCalls,

@@ -21,6 +21,7 @@ const NOT_COPIED = new Set([
   "snapstate",
   "runningmachine",
   "runningcpu",
+  "running-nets-host-mtu",
   "template",
   "lock",
 ]);

@@ -14,6 +14,7 @@ import { checkMemory } from "./memory.js";
 import { isNetKey, parseNet } from "./nets.js";
 import { rootOnly } from "./permissions.js";
 import { registerUnused } from "./unused.js";
+import { dropState } from "./vmstate.js";
 
 /** Seconds of uptime after which a system reacts to the power button. */
 const BOOT_SECONDS = 12;
@@ -22,7 +23,7 @@ const DEFAULT_TIMEOUT_S = 60;
 const notFound = (node: string, vmid: number): string =>
   `unable to find configuration file for VM ${vmid} on node '${node}'`;
 
-function runningGuest(call: Call): Guest {
+export function runningGuest(call: Call): Guest {
   const guest = call.world.guest(call.vmid);
   if (guest === undefined || guest.kind !== "qemu" || guest.node !== call.node) fail(notFound(call.node, call.vmid));
   if (guest.run === undefined) fail(`VM ${guest.vmid} not running`);
@@ -35,12 +36,15 @@ export function settle(world: World, guest: Guest): void {
   world.guestChanged(guest);
 }
 
-/** PVE's `vm_start`: every check, then the machine runs. @throws the task's error */
-export function startQemu(world: World, guest: Guest): void {
+/** PVE's `vm_start`: every check, then the machine runs, from its saved state if there is one. @throws the task's error */
+export function startQemu(world: World, guest: Guest, log?: TaskLog): void {
   if (guest.config["template"] === "1") fail("you can't start a vm if it's a template");
   if (guest.run !== undefined) fail(`VM ${guest.vmid} already running`);
-  settle(world, guest);
   const { config } = guest;
+  const isSuspended = config["lock"] === "suspended";
+  if (isSuspended) log?.line("Resuming suspended VM");
+  // what is pending would not fit the saved machine
+  if (!isSuspended || config["vmstate"] === undefined) settle(world, guest);
   const node = world.node(guest.node) ?? fail(`no such node '${guest.node}'`);
   const cpus = config["vcpus"] === undefined ? maxCpus(config) : Number(config["vcpus"]);
   if (maxCpus(config) > node.cpus || cpus > node.cpus) fail(`MAX ${node.cpus} vcpus allowed per VM on this node`);
@@ -49,8 +53,11 @@ export function startQemu(world: World, guest: Guest): void {
   writeCloudInit(world, guest);
   world.state.nextPid += 1 + world.random.below(20);
   guest.run = { startedAt: world.clock.now() / 1000, pid: world.state.nextPid, paused: false, cpus };
-  if (config["lock"] === "suspended")
-    for (const key of ["lock", "vmstate", "runningmachine", "runningcpu"]) delete config[key];
+  if (isSuspended) {
+    log?.line("Resumed VM, removing state");
+    delete config["lock"];
+    dropState(world, guest, config);
+  }
   world.guestChanged(guest);
 }
 
@@ -141,7 +148,7 @@ function start(call: Call): string {
     if (!call.has("migratedfrom")) refuse({ targetstorage: "targetstorage can only by used with migratedfrom." });
   }
   const skiplock = call.flag("skiplock");
-  return powerTask(call, { kind: "qemu", type: "qmstart", wants: "started" }, function* () {
+  return powerTask(call, { kind: "qemu", type: "qmstart", wants: "started" }, function* (log) {
     const guest = world.findGuest("qemu", node, vmid);
     yield world.guestLock("qemu", vmid);
     const { lock } = guest.config;
@@ -151,7 +158,7 @@ function start(call: Call): string {
     if (locked !== undefined && !skiplock && !excepted) fail(locked);
     if (guest.run !== undefined) fail(`VM ${vmid} already running`);
     yield world.duration("qmstart");
-    startQemu(world, guest);
+    startQemu(world, guest, log);
   });
 }
 
@@ -245,60 +252,10 @@ function reset(call: Call): string {
   });
 }
 
-function suspend(call: Call): string {
-  const { world, vmid } = call;
-  rootOnly(call, "skiplock");
-  const guest = runningGuest(call);
-  const toDisk = call.flag("todisk");
-  const storage = call.text("statestorage");
-  if (toDisk) {
-    call.require(`/vms/${vmid}`, ["VM.Config.Disk"]);
-    if (storage !== undefined) call.require(`/storage/${storage}`, ["Datastore.AllocateSpace"]);
-    if (storage !== undefined) enabledStorage(call.state, storage, call.node);
-  }
-  const skiplock = call.flag("skiplock");
-  return call.task(toDisk ? "qmsuspend" : "qmpause", vmid, function* () {
-    yield world.guestLock("qemu", vmid);
-    const { lock } = guest.config;
-    const locked = lockedText(guest);
-    if (locked !== undefined && !skiplock && lock !== "backup") fail(locked);
-    if (toDisk && lock === "backup") fail("cannot suspend to disk during backup");
-    yield world.duration("qmpause");
-    if (toDisk) {
-      guest.run = undefined;
-      guest.config["lock"] = "suspended";
-    } else if (guest.run !== undefined) guest.run.paused = true;
-    world.guestChanged(guest);
-  });
-}
-
-function resume(call: Call): string {
-  const { world, vmid } = call;
-  rootOnly(call, "skiplock");
-  const guest = world.guest(vmid);
-  if (guest?.kind === "qemu" && guest.config["lock"] === "suspended" && guest.run === undefined)
-    return call.task("qmresume", vmid, function* () {
-      yield world.guestLock("qemu", vmid);
-      startQemu(world, guest);
-    });
-  const running = runningGuest(call);
-  const skiplock = call.flag("skiplock");
-  return call.task("qmresume", vmid, function* () {
-    yield world.guestLock("qemu", vmid);
-    const locked = lockedText(running);
-    if (locked !== undefined && !skiplock && running.config["lock"] !== "backup") fail(locked);
-    yield world.duration("qmresume");
-    if (running.run !== undefined) running.run.paused = false;
-    world.guestChanged(running);
-  });
-}
-
 export const powerCalls: Handlers = {
   "POST /nodes/{node}/qemu/{vmid}/status/start": start,
   "POST /nodes/{node}/qemu/{vmid}/status/stop": stop,
   "POST /nodes/{node}/qemu/{vmid}/status/shutdown": shutdown,
   "POST /nodes/{node}/qemu/{vmid}/status/reboot": reboot,
   "POST /nodes/{node}/qemu/{vmid}/status/reset": reset,
-  "POST /nodes/{node}/qemu/{vmid}/status/suspend": suspend,
-  "POST /nodes/{node}/qemu/{vmid}/status/resume": resume,
 };

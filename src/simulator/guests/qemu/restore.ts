@@ -18,9 +18,10 @@ import { isNetKey, parseNet, printNet } from "./nets.js";
 import { startQemu } from "./power.js";
 import { prepareKeys } from "./prepare.js";
 import { addUnused, isOwner } from "./unused.js";
+import { STATE_KEYS } from "./vmstate.js";
 
 const GIB = 2 ** 30;
-const NOT_RESTORED = new Set(["lock", "parent", "snaptime", "vmstate", "runningmachine", "runningcpu"]);
+const NOT_RESTORED = new Set(["lock", "parent", "snaptime", ...STATE_KEYS]);
 const STAYS_BROKEN = "error before or during data restore, some or all disks were not completely restored.";
 
 interface Restoring {

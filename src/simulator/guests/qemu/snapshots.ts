@@ -2,15 +2,16 @@ import type { Call, Handlers } from "../../call.js";
 import { fail } from "../../fault.js";
 import type { Guest } from "../../state/model.js";
 import { hasFeature } from "../../storage/storages.js";
-import { allocate, findVolume, freeVolume, locate } from "../../storage/volumes.js";
+import { findVolume, locate } from "../../storage/volumes.js";
+import type { TaskLog, Work } from "../../tasks/runner.js";
 import type { World } from "../../world.js";
 import { computeDigest, lockedText, typedConfig } from "../common/values.js";
 import { drive, isCdrom, isCloudInit, isDriveKey, isUnusedKey } from "./drives.js";
 import { startQemu } from "./power.js";
 import { addUnused, isOwner } from "./unused.js";
+import { checkSavable, dropState, saveState, stateStorage, STATE_KEYS } from "./vmstate.js";
 
 const RESERVED = new Set(["current", "pending"]);
-const MIB = 2 ** 20;
 
 const disksOf = (config: Readonly<Record<string, string>>): [string, string][] =>
   Object.entries(config).flatMap(([key, value]): [string, string][] => {
@@ -55,6 +56,7 @@ function create(call: Call): string {
   if (RESERVED.has(name)) fail(`unable to use snapshot name '${name}' (reserved name)`);
   const guest = world.findGuest("qemu", node, vmid);
   const withState = call.flag("vmstate");
+  if (withState) checkSavable(guest);
   const description = call.text("description");
   return call.task("qmsnapshot", vmid, function* (log) {
     yield world.guestLock("qemu", vmid);
@@ -63,37 +65,44 @@ function create(call: Call): string {
     if (locked !== undefined) fail(locked);
     if (guest.snapshots[name] !== undefined) fail(`snapshot name '${name}' already used`);
     if (!canSnapshot(world, guest.config)) fail("snapshot feature is not available");
-    guest.config["lock"] = "snapshot";
-    world.guestChanged(guest);
-    yield world.duration("qmsnapshot");
-    delete guest.config["lock"];
-    const section: Record<string, string> = {};
-    for (const [key, value] of Object.entries(guest.config))
-      if (!isUnusedKey(key) && key !== "description") section[key] = value;
-    section["snaptime"] = String(world.seconds());
-    if (description !== undefined && description.trimEnd() !== "") section["description"] = description.trimEnd();
-    if (withState && guest.run !== undefined) section["vmstate"] = saveState(world, guest, name);
-    for (const [key, volid] of disksOf(guest.config)) log.line(`snapshotting 'drive-${key}' (${volid})`);
-    guest.snapshots[name] = section;
-    guest.config["parent"] = name;
-    world.guestChanged(guest);
+    yield* takeSnapshot(world, guest, { name, description, withState, log });
   });
 }
 
-/** A volume for the machine's memory: twice its size and 500 MiB. */
-function saveState(world: World, guest: Guest, name: string): string {
-  const storage = guest.config["vmstatestorage"] ?? disksOf(guest.config)[0]?.[1].split(":")[0] ?? "local";
-  const memory = Number(/(\d+)/.exec(guest.config["memory"] ?? "512")?.[1] ?? 512);
-  const file = world.state.storages[storage]?.config["path"] !== undefined;
-  const volume = allocate(world, {
-    storage,
-    node: guest.node,
-    vmid: guest.vmid,
-    format: "raw",
-    size: (2 * memory + 500) * MIB,
-    name: `vm-${guest.vmid}-state-${name}${file ? ".raw" : ""}`,
-  });
-  return volume.volid;
+interface Taking {
+  readonly name: string;
+  readonly description: string | undefined;
+  readonly withState: boolean;
+  readonly log: TaskLog;
+}
+
+/** The section is there from the beginning, marked as not complete; a failure takes it away again. */
+function* takeSnapshot(world: World, guest: Guest, { name, description, withState, log }: Taking): Work {
+  const text = description?.trimEnd();
+  const section: Record<string, string> = {};
+  for (const [key, value] of Object.entries(guest.config))
+    if (!isUnusedKey(key) && key !== "description") section[key] = value;
+  Object.assign(section, { snaptime: String(world.seconds()), snapstate: "prepare" });
+  if (text !== undefined && text !== "") section["description"] = text;
+  guest.snapshots[name] = section;
+  guest.config["lock"] = "snapshot";
+  world.guestChanged(guest);
+  try {
+    const duration = world.duration("qmsnapshot");
+    const saving = { guest, storage: stateStorage(world, guest), name, into: section, duration, log };
+    if (withState && guest.run !== undefined) yield* saveState(world, saving);
+    else yield duration;
+  } catch (error) {
+    delete guest.snapshots[name];
+    throw error;
+  } finally {
+    delete guest.config["lock"];
+    world.guestChanged(guest);
+  }
+  for (const [key, volid] of disksOf(guest.config)) log.line(`snapshotting 'drive-${key}' (${volid})`);
+  delete section["snapstate"];
+  guest.config["parent"] = name;
+  world.guestChanged(guest);
 }
 
 const section = (guest: Guest, name: string): Record<string, string> =>
@@ -124,8 +133,9 @@ function rollback(call: Call): string {
 
 function restoreSection(world: World, guest: Guest, name: string): void {
   const before = guest.config;
-  const { description: _text, snaptime: _time, vmstate: _state, parent: _parent, ...keys } = section(guest, name);
+  const { description: _text, snaptime: _time, ...keys } = section(guest, name);
   const next: Record<string, string> = { ...keys, parent: name };
+  for (const key of STATE_KEYS) delete next[key];
   if (before["description"] !== undefined) next["description"] = before["description"];
   for (const [key, value] of Object.entries(before)) if (isUnusedKey(key)) next[key] = value;
   guest.config = next;
@@ -149,19 +159,18 @@ function remove(call: Call): string {
     const locked = lockedText(guest);
     if (locked !== undefined) fail(locked);
     guest.config["lock"] = "snapshot-delete";
+    snapshot["snapstate"] = "delete";
     world.guestChanged(guest);
     yield world.duration("qmdelsnapshot");
     delete guest.config["lock"];
-    const { parent, vmstate } = snapshot;
+    const { parent } = snapshot;
     for (const one of [guest.config, ...Object.values(guest.snapshots)])
       if (one["parent"] === name) {
         if (parent === undefined) delete one["parent"];
         else one["parent"] = parent;
       }
     delete guest.snapshots[name];
-    if (vmstate !== undefined && findVolume(world.state, vmstate, guest.node) !== undefined)
-      freeVolume(world, vmstate, guest.node);
-    world.guestChanged(guest);
+    dropState(world, guest, snapshot);
   });
 }
 

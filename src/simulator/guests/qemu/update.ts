@@ -14,6 +14,7 @@ import { checkBridge, isNetKey, parseNet } from "./nets.js";
 import { checkDevice, checkKeys, rootOnly } from "./permissions.js";
 import { checkHookscript, prepareKeys } from "./prepare.js";
 import { dropUsedUnused, isInUse, isOwner, registerUnused } from "./unused.js";
+import { STATE_KEYS } from "./vmstate.js";
 
 const KEYS = CALL_SHAPES.get("POST /nodes/{node}/qemu/{vmid}/config")?.params ?? {};
 /** Parameters of the call that are no config keys. */
@@ -124,7 +125,7 @@ export function applyChange(call: Call, guest: Guest, change: Change, log: TaskL
     delete guest.pendingDelete["boot"];
     modified.add("boot");
   };
-  for (const key of change.remove) {
+  for (const key of withState(guest, change.remove)) {
     const known = guest.config[key] ?? guest.pending[key];
     if (known === undefined) {
       log.warn(`cannot delete '${key}' - not set in current configuration!`);
@@ -145,6 +146,13 @@ export function applyChange(call: Call, guest: Guest, change: Change, log: TaskL
     delete guest.pendingDelete[key];
   }
   finish(call, guest, modified);
+}
+
+/** Without its saved state a suspended VM is a stopped one: the mark and what belongs to the state go too. */
+function withState({ config }: Guest, remove: readonly string[]): readonly string[] {
+  if (!remove.includes("vmstate") || config["lock"] !== "suspended") return remove;
+  const more = ["lock", ...STATE_KEYS].filter((key) => config[key] !== undefined && !remove.includes(key));
+  return [...remove, ...more];
 }
 
 /** PVE writes the file after each key: a key that is refused leaves what the keys before it made. */
@@ -172,6 +180,12 @@ function removeKey(call: Call, guest: Guest, { key, value, force }: Removal): vo
     protect(guest, `can't remove unused disk '${value}'`);
     call.require(`/vms/${guest.vmid}`, ["VM.Config.Disk"]);
     destroyVolume(call, guest, key, value.split(",")[0] ?? "");
+    delete guest.config[key];
+    return;
+  }
+  if (key === "vmstate") {
+    protect(guest, `can't remove vmstate '${value}'`);
+    destroyVolume(call, guest, key, value);
     delete guest.config[key];
     return;
   }
