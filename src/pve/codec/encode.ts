@@ -50,6 +50,7 @@ export function encode(input: EncodeInput): ConfigWrite {
   const draft: Draft = new Map();
   const grouped = new Map<string, { group: GroupSpec; fields: Map<string, FieldValue | undefined> }>();
   for (const change of input.changes) {
+    if (isDefaultFeature(input, change)) continue;
     if (encodeScalar(input, change, draft)) continue;
     const { group, key, field } = groupOf(input.kind, change.path);
     const entry = grouped.get(key) ?? { group, fields: new Map<string, FieldValue | undefined>() };
@@ -57,9 +58,22 @@ export function encode(input: EncodeInput): ConfigWrite {
     entry.fields.set(field, change.to);
   }
   for (const [key, { group, fields }] of grouped) draft.set(key, encodeGroup(group, key, input.config[key], fields));
+  // only root@pam may delete the key; saying no nesting does the same with VM.Allocate
+  if (input.kind === "Container" && draft.get("features") === null) {
+    if (input.config["features"] === undefined) draft.delete("features");
+    else draft.set("features", "nesting=0");
+  }
   encodeCloudInitDrive(input, draft);
   encodeIdentity(input, draft);
   return finish(input, draft);
+}
+
+/**
+ * A feature that is switched off where no features are set: that is PVE's default already, and only root@pam may say so
+ * (BEHAVIOUR 2, LXC: any other first value than `nesting=1`).
+ */
+function isDefaultFeature({ kind, config }: EncodeInput, { path, to }: FieldChange): boolean {
+  return kind === "Container" && path.startsWith("features.") && to === false && config["features"] === undefined;
 }
 
 /** Fields with a key of their own; false where the path is none of them. */

@@ -258,7 +258,14 @@ describe("encoding changes", () => {
       { "features.keyctl": true, "features.nesting": undefined },
       ["features = mount=nfs;cifs,keyctl=1"],
     ],
-    ["features gone", "Container", { features: "nesting=1" }, { "features.nesting": undefined }, ["delete features"]],
+    [
+      "features gone",
+      "Container",
+      { features: "nesting=1" },
+      { "features.nesting": undefined },
+      ["features = nesting=0"],
+    ],
+    ["no feature where none is", "Container", {}, { "features.nesting": false }, []],
     [
       "a mount",
       "Container",

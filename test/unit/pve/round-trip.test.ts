@@ -53,7 +53,9 @@ describe("decode after encode", () => {
           const changes = Object.entries(wanted).map(([path, to]) => ({ path, to }));
           const { set } = encode({ kind, config: {}, changes, identity: ID });
           const decoded = decode(kind, { config: allocate(kind, set), pending: {}, digest: "" });
-          expect(decoded.fields).to.deep.equal(wanted);
+          // a feature that is off is not sent: PVE has it off, and lets only root say so
+          const sent = Object.entries(wanted).filter(([path, to]) => !(path.startsWith("features.") && to === false));
+          expect(decoded.fields).to.deep.equal(Object.fromEntries(sent));
           expect(decoded.identities).to.deep.equal([ID]);
         }),
         { numRuns: 300 },
