@@ -1,15 +1,13 @@
 import type { Call, Handlers } from "../call.js";
 import { deny, fail, faultText, refuse } from "../fault.js";
-import { lockedText } from "../guests/common/values.js";
 import type { Document, Guest, StorageState } from "../state/model.js";
 import { checkVolumeAccess } from "../storage/access.js";
-import { contentTypes, enabledStorage, isShared, storageOf } from "../storage/storages.js";
-import { findVolume, locate, pathOf } from "../storage/volumes.js";
-import type { TaskLog, Work } from "../tasks/runner.js";
+import { contentTypes, enabledStorage, storageOf } from "../storage/storages.js";
+import { findVolume } from "../storage/volumes.js";
+import { Interrupted, type TaskLog, type Work } from "../tasks/runner.js";
 import { selected } from "./jobs.js";
+import { backUpOne, localTime } from "./one-guest.js";
 import { backupTarget, checkOptionRights, selectionFault } from "./parameters.js";
-
-const ENDINGS: Readonly<Record<string, string>> = { "0": "", "1": ".lzo", gzip: ".gz", lzo: ".lzo", zstd: ".zst" };
 
 /** What the storage of a backup must be; the texts are the task's. */
 function backupStorage(call: Call, name: string): StorageState {
@@ -51,14 +49,14 @@ function vzdump(call: Call): string {
   call.require(`/storage/${name}`, ["Datastore.AllocateSpace"]);
   const named = call.list("vmid").map(Number);
   const unknown = named.filter((vmid) => call.world.guest(vmid) === undefined);
-  const guests = selected(call, job).filter(
-    // a backup of all leaves out silently what the caller may not back up
-    (guest) => guest.node === call.node && (named.length > 0 || mayBackUp(call, guest)),
-  );
+  // a backup of all leaves out silently what the caller may not back up
+  const meant = selected(call, job).filter((guest) => named.length > 0 || mayBackUp(call, guest));
+  const guests = meant.filter((guest) => guest.node === call.node);
+  const elsewhere = meant.filter((guest) => guest.node !== call.node).map(({ vmid }) => vmid);
   if (guests.length === 0 && unknown.length === 0) return "OK";
   const ids = [...unknown, ...guests.map((guest) => guest.vmid)];
   return call.task("vzdump", ids.length === 1 ? String(ids[0]) : "", (log) =>
-    backUp(call, { guests, unknown, name }, log),
+    backUp(call, { guests, unknown, elsewhere, name }, log),
   );
 }
 
@@ -67,78 +65,45 @@ const mayBackUp = (call: Call, guest: Guest): boolean => call.holds(`/vms/${gues
 interface Plan {
   readonly guests: readonly Guest[];
   readonly unknown: readonly number[];
+  /** Asked for, but on other nodes. */
+  readonly elsewhere: readonly number[];
   readonly name: string;
 }
 
-function* backUp(call: Call, { guests, unknown, name }: Plan, log: TaskLog): Work {
+function* backUp(call: Call, { guests, unknown, elsewhere, name }: Plan, log: TaskLog): Work {
   for (const guest of guests) if (!mayBackUp(call, guest)) deny(`/vms/${guest.vmid}, VM.Backup`);
   const storage = backupStorage(call, name);
-  const ids = [...unknown, ...guests.map((guest) => guest.vmid)].join(" ");
-  log.line(`INFO: starting new backup job: vzdump ${ids} --storage ${name} --node ${call.node}`);
+  for (const line of `starting new backup job: ${commandLine(call)}`.split("\n")) log.line(`INFO: ${line}`);
+  if (elsewhere.length > 0) log.line(`INFO: skip external VMs: ${elsewhere.join(", ")}`);
   let failed = false;
   const complain = (vmid: number, text: string): void => {
     failed = true;
     log.line(`ERROR: Backup of VM ${vmid} failed - ${text}`);
+    log.line(`INFO: Failed at ${localTime(call)}`);
   };
   for (const vmid of unknown) complain(vmid, `unable to find VM '${vmid}'`);
   for (const guest of guests) {
-    log.line(`INFO: Starting Backup of VM ${guest.vmid} (${guest.kind})`);
-    const locked = lockedText(guest);
-    if (locked !== undefined) {
-      complain(guest.vmid, locked);
-      continue;
-    }
-    guest.config["lock"] = "backup";
-    call.world.guestChanged(guest);
     try {
-      yield call.world.duration("vzdump");
-    } finally {
-      delete guest.config["lock"];
-      call.world.guestChanged(guest);
+      yield* backUpOne(call, { guest, storage, log });
+    } catch (error) {
+      if (error instanceof Interrupted) throw error;
+      complain(guest.vmid, faultText(error));
     }
-    store(call, guest, storage, log);
   }
   log.line(`INFO: Backup job finished ${failed ? "with errors" : "successfully"}`);
   if (failed) fail("job errors");
 }
 
-const pad = (value: number): string => String(value).padStart(2, "0");
-
-function store(call: Call, guest: Guest, storage: StorageState, log: TaskLog): void {
-  const time = new Date(call.world.clock.now());
-  const day = `${time.getUTCFullYear()}_${pad(time.getUTCMonth() + 1)}_${pad(time.getUTCDate())}`;
-  const stamp = `${day}-${pad(time.getUTCHours())}_${pad(time.getUTCMinutes())}_${pad(time.getUTCSeconds())}`;
-  const format = `${guest.kind === "qemu" ? "vma" : "tar"}${ENDINGS[call.text("compress") ?? "0"] ?? ""}`;
-  const volid = `${storage.storage}:backup/vzdump-${guest.kind}-${guest.vmid}-${stamp}.${format}`;
-  const { vmid } = guest;
-  const template = call.text("notes-template");
-  const name = guest.config["name"] ?? guest.config["hostname"] ?? "";
-  const notes = template
-    ?.replaceAll("\\n", "\n")
-    .replaceAll("\\\\", "\\")
-    .replaceAll("{{cluster}}", call.state.cluster.name ?? "standalone node - no cluster")
-    .replaceAll("{{guestname}}", name)
-    .replaceAll("{{vmid}}", String(vmid))
-    .replaceAll("{{node}}", call.node);
-  const size = 64 * 2 ** 20;
-  log.line(`INFO: creating vzdump archive '${pathOf(locate(call.state, volid))}'`);
-  call.state.volumes.push({
-    volid,
-    storage: storage.storage,
-    ...(!isShared(storage) && { node: call.node }),
-    content: "backup",
-    format,
-    size,
-    used: size,
-    vmid,
-    subtype: guest.kind,
-    ctime: call.world.seconds(),
-    holds: { ...guest.config },
-    ...(notes !== undefined && { notes }),
-    ...(call.flag("protected") && { protected: true }),
-  });
-  call.world.changed();
-  log.line(`INFO: Finished Backup of VM ${vmid} (00:00:01)`);
+/** The options of the call, as the command would take them. */
+function commandLine(call: Call): string {
+  const words = ["vzdump", ...call.list("vmid")];
+  const keys = Object.keys(call.params).filter((key) => !["vmid", "node", "mode"].includes(key));
+  for (const key of [...(call.has("mode") ? ["mode"] : []), ...keys, "node"]) {
+    const value = call.need(key);
+    if (value !== "")
+      words.push(`--${key} ${/^[\w\-=+.,:@/]+$/.test(value) ? value : `'${value.replaceAll("'", `'"'"'`)}'`}`);
+  }
+  return words.join(" ");
 }
 
 function defaults(call: Call): unknown {

@@ -19,10 +19,20 @@ function marked(call: Call): Marked[] {
   if (!contentTypes(storage).includes("backup")) fail(`storage '${name}' does not support backups`);
   const rule = call.text("prune-backups") ?? storage.config["prune-backups"];
   if (rule === undefined) fail(`no prune-backups options configured for storage '${name}'`);
-  const vmid = call.int("vmid");
-  const type = call.text("type");
+  return marks(call, { storage: name, rule, vmid: call.int("vmid"), type: call.text("type") });
+}
+
+interface Pruning {
+  readonly storage: string;
+  readonly rule: string;
+  readonly vmid: number | undefined;
+  readonly type: string | undefined;
+}
+
+/** What a rule does to the backups of a storage, of one guest or of one kind or of all. */
+export function marks(call: Call, { storage, rule, vmid, type }: Pruning): Marked[] {
   const groups = new Map<string, Volume[]>();
-  for (const volume of volumesOf(call.state, name, call.node)) {
+  for (const volume of volumesOf(call.state, storage, call.node)) {
     if (volume.content !== "backup" || (vmid !== undefined && volume.vmid !== vmid)) continue;
     if (type !== undefined && volume.subtype !== type) continue;
     const key = `${volume.subtype ?? ""}/${volume.vmid ?? 0}`;
