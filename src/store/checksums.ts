@@ -12,6 +12,14 @@ export interface TableChecksum {
   readonly checksum: string;
 }
 
+/** Rows that are made of a column of another table. */
+const DERIVED_TABLES = new Set(["vm_tags", "container_tags", "resource_labels"]);
+
+/** What says nothing of its own: the hash of what was observed, and when a row was derived from another. */
+function isDerived(table: string, column: string): boolean {
+  return column === "observed_hash" || (DERIVED_TABLES.has(table) && /^(created|updated)_at$/.test(column));
+}
+
 /** Rows in memory at once. */
 const CHUNK = 1000;
 
@@ -31,8 +39,7 @@ async function ownColumns(
           `SELECT table_name AS "table", column_name AS name FROM information_schema.columns WHERE table_schema = current_schema()`,
         );
   const columns = new Map<string, string[]>();
-  // A hash of what was observed saves work and says nothing of its own.
-  const told = rows.filter(({ name }) => name !== "observed_hash");
+  const told = rows.filter(({ table, name }) => !isDerived(table, name));
   for (const { table, name } of told) columns.set(table, [...(columns.get(table) ?? []), name]);
   const names = TABLES.map((table) => table.name).filter((name) => columns.has(name));
   return new Map(names.map((name) => [name, (columns.get(name) ?? []).sort()]));
