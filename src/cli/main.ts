@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { setMaxListeners } from "node:events";
+import { ProxmoorError } from "../model/errors.js";
 import { processEnvironment } from "../config/environment.js";
 import type { Io } from "./io.js";
 import { isGone, processName } from "./process-name.js";
@@ -14,7 +15,7 @@ for (const name of ["SIGINT", "SIGTERM"] as const)
     signals++;
     // the first one ends cleanly; who asks twice does not want to wait
     if (signals > 1) process.exit(130);
-    interruption.abort(new Error(name));
+    interruption.abort(new ProxmoorError("APPLY_INTERRUPTED", `interrupted by ${name}`, { retry: "later" }));
   });
 // `proxmoor get vms | head` closes the pipe early: that is no fault
 for (const stream of [process.stdout, process.stderr])

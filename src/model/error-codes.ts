@@ -36,6 +36,7 @@ export const ERROR_CODES = {
   APPLY_DECLINED: "Nothing was changed: the disruptions were not confirmed",
   APPLY_STALE: "A guest is no longer what the plan was made against",
   APPLY_IDENTITY: "Another guest has the vmid of a managed one",
+  APPLY_INTERRUPTED: "The run was interrupted",
   APPLY_BUSY: "Another run works on the same guest",
   // database
   DB_CONFIG: "The database settings can't be used",

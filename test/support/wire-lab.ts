@@ -128,7 +128,7 @@ export class WireLab {
     ms: number,
     { process, ended, wire }: { process: FakeProcess; ended: AbortController; wire: SimulatorDispatcher },
   ): (() => void)[] {
-    const interrupt = () => ended.abort(new Error("SIGINT"));
+    const interrupt = () => ended.abort(new ProxmoorError("APPLY_INTERRUPTED", "interrupted"));
     const kill = () => {
       process.kill();
       void wire.destroy();
